@@ -1,0 +1,28 @@
+"""Run thousands of openEO batch jobs on several backends, for days or weeks, and lose none of them."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from openeo_jobs.manager import MultiBackendJobManager
+    from openeo_jobs.status import JobStatus
+
+    __version__: str
+
+__all__ = ["JobStatus", "MultiBackendJobManager", "__version__"]
+
+_HOMES = {"JobStatus": "openeo_jobs.status", "MultiBackendJobManager": "openeo_jobs.manager"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use (PEP 562): `import openeo` takes over a second."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("openeo-jobs")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

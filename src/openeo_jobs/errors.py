@@ -1,0 +1,118 @@
+"""Every exception of openeo-jobs.
+
+OpenEOJobsError
+├── UsageError                  a call, an argument or a command line that cannot be carried out
+│   ├── FrameError              a dataframe that cannot become a campaign, or not this one
+│   └── MirrorError             a CSV that is not what was last written: never overwritten
+├── DatabaseError               a database that cannot be used
+│   ├── NotACampaignError       the file is something else
+│   ├── SchemaOutdatedError     an older revision: upgrade it
+│   ├── SchemaTooNewError       a newer revision: upgrade openeo-jobs
+│   ├── SqliteTooOldError       the linked SQLite is too old
+│   ├── DatabaseBusyError       another program has held the file for too long
+│   └── CampaignInUseError      another run works on it
+├── StatusChangeError           a change of status that the graph does not allow
+├── JobMovedError               a job that is no longer as it was read: somebody else has changed it
+├── CallbackError               what `start_job` returned cannot be used
+└── BackendError                a backend did not do what was asked
+    ├── BackendRefusedError     it answered no (3xx, 4xx)
+    ├── BackendUnavailableError it could not answer (5xx, no connection, time-out)
+    └── BackendAnswerError      it answered something that makes no sense
+"""
+
+from __future__ import annotations
+
+
+class OpenEOJobsError(Exception):
+    """The root of the tree."""
+
+
+class UsageError(OpenEOJobsError, ValueError):
+    """A call, an argument or a command line that cannot be carried out; the message names the remedy."""
+
+
+class FrameError(UsageError):
+    """A dataframe that cannot become a campaign, or does not fit the campaign that exists."""
+
+
+class MirrorError(UsageError):
+    """A CSV that is not what was last written there; it is never overwritten."""
+
+
+class DatabaseError(OpenEOJobsError):
+    """A database that cannot be used."""
+
+
+class NotACampaignError(DatabaseError):
+    """The file is something else than a campaign of openeo-jobs; it is left untouched."""
+
+
+class SchemaOutdatedError(DatabaseError):
+    """The database has an older revision of the schema."""
+
+
+class SchemaTooNewError(DatabaseError):
+    """The database was written by a newer version of openeo-jobs."""
+
+
+class SqliteTooOldError(DatabaseError):
+    """The SQLite library that Python is linked to is too old."""
+
+
+class DatabaseBusyError(DatabaseError):
+    """Another program has held the database for longer than we wait."""
+
+
+class CampaignInUseError(DatabaseError):
+    """Another run works on this database."""
+
+
+class StatusChangeError(OpenEOJobsError):
+    """A change of status that the graph (table `status_transition`) does not allow."""
+
+
+class JobMovedError(OpenEOJobsError):
+    """A job that is no longer as it was read: somebody else has changed it meanwhile."""
+
+
+class CallbackError(OpenEOJobsError):
+    """What `start_job` returned cannot be used."""
+
+
+class BackendError(OpenEOJobsError):
+    """A backend did not do what was asked.
+
+    `http_status` is the status of the answer, None where there was no answer; `code` is the openEO error
+    code, None where the answer was not an openEO error.
+    """
+
+    def __init__(self, message: str, *, http_status: int | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.http_status = http_status
+        self.code = code
+
+
+class BackendRefusedError(BackendError):
+    """The backend answered no: a definite answer (3xx, 4xx)."""
+
+
+class BackendUnavailableError(BackendError):
+    """The backend could not answer: 5xx, no connection, a reset, a time-out.
+
+    `reached` is False only where it is certain that the request never left (no connection, DNS, TLS).
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int | None = None,
+        code: str | None = None,
+        reached: bool = True,
+    ) -> None:
+        super().__init__(message, http_status=http_status, code=code)
+        self.reached = reached
+
+
+class BackendAnswerError(BackendError):
+    """The backend answered something that makes no sense (no JSON, a missing field, a truncated file)."""

@@ -1,0 +1,276 @@
+"""What a campaign consists of, as frozen values: jobs, attempts, batch jobs, what backends say of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from openeo_jobs.status import JobStatus
+
+
+class ErrorClass(StrEnum):
+    """What kind of failure it was, and so what is done about it (see `openeo_jobs.policy`)."""
+
+    TRANSIENT = "transient"
+    LIMIT = "limit"
+    AUTH = "auth"
+    PAYMENT = "payment"
+    PERMANENT = "permanent"
+    REMOTE_ERROR = "remote error"
+
+
+class Outcome(StrEnum):
+    """What became of a create request; `returned` and `adopted`: a batch job that was found or handed in."""
+
+    UNKNOWN = "unknown"
+    CREATED = "created"
+    NOT_CREATED = "not_created"
+    ADOPTED = "adopted"
+    RETURNED = "returned"
+
+
+class ResultsStatus(StrEnum):
+    """How far the results of a finished job are."""
+
+    PENDING = "pending"
+    DOWNLOADING = "downloading"
+    DOWNLOADED = "downloaded"
+    FAILED = "failed"
+    NOT_WANTED = "not_wanted"
+
+
+def is_complete(status: JobStatus, results_status: ResultsStatus | str | None) -> bool:
+    """Say whether a row is complete: finished, and its results are on disk or not wanted."""
+    return status is JobStatus.FINISHED and results_status in (
+        ResultsStatus.DOWNLOADED,
+        ResultsStatus.NOT_WANTED,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column of the user's dataframe: its name, and what it takes to rebuild its dtype."""
+
+    name: str
+    dtype: str
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A line of the user's dataframe on its way into the database.
+
+    `params` is the JSON array of its cells in the order of the columns, `index_label` the JSON of its label.
+    """
+
+    params: str
+    index_label: str
+    pinned_backend: str | None = None
+    priority: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A user's dataframe, encoded: its columns, its index, its rows in order."""
+
+    columns: tuple[Column, ...]
+    index: Column
+    jobs: tuple[NewJob, ...]
+    geometry: str | None = None
+    """The active geometry column of a GeoDataFrame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Campaign:
+    """The campaign of a database. `mirrors` maps a CSV's path to the hashes of what was written there."""
+
+    uid: str
+    created_at: datetime
+    columns: tuple[Column, ...]
+    index: Column
+    geometry: str | None
+    mirrors: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why something failed: class, message, HTTP status, openEO code, time, and the message normalised."""
+
+    error_class: ErrorClass
+    message: str
+    at: datetime
+    http_status: int | None = None
+    code: str | None = None
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchJob:
+    """What the database knows of one batch job, from the moment its create request was about to leave."""
+
+    id: int
+    """Its number in the database; the openEO id is `batch_job_id`."""
+    backend_name: str
+    outcome: Outcome
+    batch_job_id: str | None = None
+    tag: str | None = None
+    fingerprint: str | None = None
+    sent_at: datetime | None = None
+    ended_at: datetime | None = None
+    absent_since: datetime | None = None
+    """When a complete listing first did not contain its tag."""
+    start_sent_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try to get a job computed; it chooses at most one batch job."""
+
+    id: int
+    number: int
+    backend_name: str
+    began_at: datetime
+    ended_at: datetime | None = None
+    batch_job: BatchJob | None = None
+    start_time: datetime | None = None
+    running_start_time: datetime | None = None
+    backend_status: str | None = None
+    """The last word of the backend, as it was."""
+    created_seen_at: datetime | None = None
+    """When `created` was first seen after the start was asked for."""
+    not_found_since: datetime | None = None
+    not_found_count: int = 0
+    failure: Failure | None = None
+    costs: float | None = None
+    currency: str | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    hook_returned_at: datetime | None = None
+    hook_error: str | None = None
+    hook_failed_runner_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One line of a campaign. `attempt` is the latest one, None before the first."""
+
+    number: int
+    position: int
+    index_label: str
+    params: str
+    status: JobStatus
+    status_since: datetime
+    pinned_backend: str | None = None
+    priority: float = 0.0
+    owner_id: int | None = None
+    attempt: Attempt | None = None
+    not_before: datetime | None = None
+    cancel_requested_at: datetime | None = None
+    needs_person_since: datetime | None = None
+    needs_person_reason: str | None = None
+    results_status: ResultsStatus | None = None
+    results_tries: int = 0
+    results_not_before: datetime | None = None
+    user_status: str | None = None
+
+    @property
+    def batch_job_id(self) -> str | None:
+        """The openEO id of the batch job that the latest attempt chose."""
+        if self.attempt is None or self.attempt.batch_job is None:
+            return None
+        return self.attempt.batch_job.batch_job_id
+
+    @property
+    def backend_name(self) -> str | None:
+        """The backend of the latest attempt; before the first, the one that the user chose."""
+        return self.attempt.backend_name if self.attempt is not None else self.pinned_backend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One file of a job's results, on disk."""
+
+    name: str
+    path: Path
+    size: int
+    media_type: str | None = None
+    checksum: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """What a backend says of one batch job (openEO API, `GET /jobs/{job_id}`).
+
+    `status` is the backend's word as it is, possibly one that nobody knows. `usage` and `metadata` are as
+    the backend gave them (`usage`: `{"cpu": {"value": 12.5, "unit": "cpu-seconds"}, ...}`).
+    """
+
+    batch_job_id: str
+    status: str
+    title: str | None = None
+    created: str | None = None
+    costs: float | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """All batch jobs of the account (openEO API, `GET /jobs`, every page).
+
+    Only a complete listing proves that something is absent: the last page was reached, and no part of a
+    federation was missing.
+    """
+
+    batch_jobs: Sequence[Observation]
+    is_complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChange:
+    """One line of the history, which is written by a trigger and cannot be altered."""
+
+    job: int
+    at: datetime
+    old: JobStatus | None
+    new: JobStatus
+    actor: str
+    reason: str | None = None
+    attempt_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """A backend as the database knows it. `parallel_jobs` is the cap that was given."""
+
+    name: str
+    url: str | None = None
+    parallel_jobs: int = 2
+    paused_class: ErrorClass | None = None
+    paused_reason: str | None = None
+    paused_since: datetime | None = None
+    retry_at: datetime | None = None
+    keeps_titles: bool | None = None
+    """Whether titles come back as they were sent; None before the first batch job was seen there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runner:
+    """A process that works on the campaign, or did."""
+
+    uuid: str
+    host: str
+    boot_id: str
+    pid_namespace: str
+    pid: int
+    process_started_at: str
+    started_at: datetime
+    command: str
+    folder: str
+    heartbeat_at: datetime
+    last_round_at: datetime | None = None
+    ended_at: datetime | None = None
+    id: int | None = None

@@ -1,0 +1,89 @@
+"""What kind of failure something is, how its message groups, and whether its backend pauses."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+from openeo_jobs.errors import (
+    BackendAnswerError,
+    BackendError,
+    BackendRefusedError,
+    BackendUnavailableError,
+)
+from openeo_jobs.jobs import ErrorClass, Failure
+
+_AUTH_CODES = frozenset({"AuthenticationRequired", "TokenInvalid", "CredentialsInvalid"})
+_UNAVAILABLE = frozenset({None, 502, 503, 504})
+_ROUNDS_TO_PAUSE = {
+    ErrorClass.LIMIT: 1,
+    ErrorClass.TRANSIENT: 2,
+    ErrorClass.AUTH: 5,
+    ErrorClass.PAYMENT: 10,
+}
+STOPS_POLLING = frozenset({ErrorClass.TRANSIENT, ErrorClass.AUTH})
+"""A backend that is paused for one of these is not asked for statuses either."""
+
+_PATTERNS = (
+    (re.compile(r"https?://\S+"), "<url>"),
+    (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<id>"),
+    (re.compile(r"\b(?=\w*\d)[a-z]{1,8}-[0-9a-z]{6,}\b"), "<id>"),
+    (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b"), "<id>"),
+    (re.compile(r"[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?"), "*"),
+    (re.compile(r"\s+"), " "),
+)
+_KEY_LENGTH = 300
+
+
+def classify(error: BaseException) -> ErrorClass:
+    """Say what kind of failure *error* is (codes of the openEO API 1.2.0; 429 is common)."""
+    if isinstance(error, (BackendUnavailableError, BackendAnswerError)):
+        return ErrorClass.TRANSIENT
+    if not isinstance(error, BackendRefusedError):
+        return ErrorClass.PERMANENT
+    if error.http_status == 401 or error.code in _AUTH_CODES:
+        return ErrorClass.AUTH
+    if error.http_status == 402 or error.code == "PaymentRequired":
+        return ErrorClass.PAYMENT
+    if error.http_status == 429 or error.code == "ConcurrentJobLimit" or "concurrent job limit" in str(error):
+        return ErrorClass.LIMIT
+    return ErrorClass.PERMANENT
+
+
+def make_failure(error: BaseException, *, at: datetime) -> Failure:
+    """Describe *error* as it is stored: class, message, HTTP status, openEO code, and the key it groups by."""
+    message = str(error) or type(error).__name__
+    return Failure(
+        error_class=classify(error),
+        message=message,
+        at=at,
+        http_status=error.http_status if isinstance(error, BackendError) else None,
+        code=error.code if isinstance(error, BackendError) else None,
+        key=normalise_message(message),
+    )
+
+
+def make_remote_failure(message: str, *, at: datetime) -> Failure:
+    """Describe a batch job that failed on its backend."""
+    key = normalise_message(message)
+    return Failure(error_class=ErrorClass.REMOTE_ERROR, message=message, at=at, key=key)
+
+
+def normalise_message(message: str) -> str:
+    """Take urls, ids and numbers out of *message*, so that the same failure reads the same in every row."""
+    for pattern, replacement in _PATTERNS:
+        message = pattern.sub(replacement, message)
+    return message.strip()[:_KEY_LENGTH]
+
+
+def pauses_backend(error: BaseException) -> bool:
+    """Say whether *error* is about the backend as a whole, not about one request."""
+    kind = classify(error)
+    if kind is ErrorClass.TRANSIENT:
+        return isinstance(error, BackendUnavailableError) and error.http_status in _UNAVAILABLE
+    return kind in _ROUNDS_TO_PAUSE
+
+
+def pause_length(kind: ErrorClass, poll_sleep: timedelta) -> timedelta:
+    """Return how long a backend pauses: a few rounds, by the kind of failure."""
+    return max(poll_sleep, timedelta(milliseconds=100)) * _ROUNDS_TO_PAUSE[kind]

@@ -1,0 +1,84 @@
+"""What the word of a backend means for a job."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from openeo_jobs.jobs import Attempt, Job
+from openeo_jobs.status import BACKEND_WORDS, Actor, JobStatus, can_change
+
+LOST_AFTER_COUNT = 3
+"""How many times in a row a batch job has to be unknown before it may be lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a job is after a look at its batch job.
+
+    `created_seen_at` is when `created` was first seen where it was not expected. `may_start_again`: the
+    start that we asked for had no effect. `is_unknown_word`: no status that we could store.
+    """
+
+    status: JobStatus
+    reason: str | None = None
+    created_seen_at: datetime | None = None
+    may_start_again: bool = False
+    is_unknown_word: bool = False
+
+
+def judge(job: Job, word: str, *, at: datetime, grace: timedelta) -> Verdict:
+    """Say what *job* is now that its backend says *word* of its batch job."""
+    if word not in BACKEND_WORDS:
+        return Verdict(status=job.status, is_unknown_word=True)
+    new = JobStatus(word)
+    if new is JobStatus.CREATED and was_started(job):
+        return _judge_created(job, at=at, grace=grace)
+    if not can_change(job.status, new, Actor.TRACKER):
+        return Verdict(status=job.status, is_unknown_word=True)
+    return Verdict(status=new)
+
+
+def was_started(job: Job) -> bool:
+    """Say whether the start of the job's batch job was ever asked for."""
+    batch_job = job.attempt.batch_job if job.attempt else None
+    return batch_job is not None and batch_job.start_sent_at is not None
+
+
+def _judge_created(job: Job, *, at: datetime, grace: timedelta) -> Verdict:
+    """Judge `created` after a start: a registry that lags, a start without effect, or somebody's stop.
+
+    Stopping a queued job makes it `created` (openEO API 1.2.0, `DELETE /jobs/{job_id}/results`).
+    """
+    if job.cancel_requested_at is not None:
+        return Verdict(status=JobStatus.CANCELED, reason="stopped while it was queued")
+    seen_at = job.attempt.created_seen_at if job.attempt else None
+    if seen_at is None or at < seen_at + grace:
+        status, reason = _FIRST_SIGHT.get(job.status, (job.status, None))
+        return Verdict(status=status, reason=reason, created_seen_at=seen_at or at)
+    if job.status is JobStatus.QUEUED_FOR_START:
+        reason = "the start had no effect: seen created twice"
+        return Verdict(status=JobStatus.CREATED, reason=reason, may_start_again=True)
+    return Verdict(status=JobStatus.CANCELED, reason="stopped on the backend by somebody else")
+
+
+_FIRST_SIGHT = {
+    JobStatus.QUEUED: (JobStatus.CREATED, "stopped on the backend"),
+    JobStatus.RUNNING: (JobStatus.CREATED, "stopped on the backend"),
+    JobStatus.SUBMITTING: (JobStatus.QUEUED_FOR_START, None),
+}
+"""What `created` means at first, where the start was asked for; elsewhere nothing changes yet."""
+
+
+def may_be_lost(attempt: Attempt, *, at: datetime, lost_after: timedelta) -> bool:
+    """Say whether the batch job was unknown often and long enough; a complete listing has the last word."""
+    since = attempt.not_found_since
+    return since is not None and attempt.not_found_count >= LOST_AFTER_COUNT and at - since >= lost_after
+
+
+def is_overdue(job: Job, *, at: datetime, limit: timedelta | None) -> bool:
+    """Say whether a running job has run for longer than `cancel_running_job_after`."""
+    if limit is None or job.status is not JobStatus.RUNNING:
+        return False
+    since = job.attempt.running_start_time if job.attempt else None
+    return since is not None and at - since > limit

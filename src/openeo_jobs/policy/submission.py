@@ -1,0 +1,125 @@
+"""Which jobs are submitted where, and what became of create requests whose outcome is unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from openeo_jobs.jobs import BatchJob, ErrorClass, Failure, Job, Observation, Outcome
+from openeo_jobs.status import JobStatus
+
+
+def plan_submissions(waiting: Sequence[Job], free: Mapping[str, int]) -> list[tuple[Job, str]]:
+    """Hand the *waiting* jobs, in order, to the backends that have *free* slots.
+
+    A job that its user pinned to a backend goes there or waits; others go where most slots are free.
+    """
+    left = dict(free)
+    plan = []
+    for job in waiting:
+        name = job.pinned_backend or max(left, key=lambda name: left[name], default=None)
+        if name is not None and left.get(name, 0) > 0:
+            left[name] -= 1
+            plan.append((job, name))
+    return plan
+
+
+def is_startable(job: Job) -> bool:
+    """Say whether the start may be asked for: the batch job is inert, and we never asked before."""
+    return (
+        job.status is JobStatus.CREATED
+        and job.attempt is not None
+        and job.attempt.batch_job is not None
+        and job.attempt.batch_job.start_sent_at is None
+        and job.needs_person_since is None
+        and job.user_status is None
+        and job.cancel_requested_at is None
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Nothing was created: back in line, for a new attempt with a new tag."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt:
+    """This batch job is the one."""
+
+    batch_job: BatchJob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskPerson:
+    """It cannot be decided from here."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUp:
+    """A listing has to tell what became of these create requests."""
+
+    batch_jobs: tuple[BatchJob, ...]
+
+
+def settle(posts: Sequence[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
+    """Decide what becomes of a job whose `start_job` did not return, from its create requests."""
+    unknown = tuple(post for post in posts if post.outcome is Outcome.UNKNOWN)
+    if any(post.tag is None for post in unknown):
+        return AskPerson(
+            reason="outcome of creation unknown, and without a tag (tag_titles=False) it cannot be found out"
+        )
+    if unknown:
+        return LookUp(batch_jobs=unknown)
+    known = [post for post in posts if post.batch_job_id is not None]
+    if not known:
+        return Release(reason="nothing was created" if posts else "interrupted before anything was sent")
+    if len(known) == 1:
+        return Adopt(batch_job=known[0])
+    ids = ", ".join(str(post.batch_job_id) for post in known)
+    return AskPerson(reason=f"interrupted after {len(known)} batch jobs were created ({ids})")
+
+
+def is_proved_absent(post: BatchJob, *, at: datetime, grace: timedelta) -> bool:
+    """Say whether a complete listing without its tag proves that *post* created nothing.
+
+    It takes two: `absent_since` is the first, and the second has to be later than `ended_at` + *grace*,
+    because listings lag.
+    """
+    return post.absent_since is not None and post.ended_at is not None and at > post.ended_at + grace
+
+
+def titles_are_dropped(keeps_titles: bool | None, titles: Sequence[str | None]) -> bool:
+    """Say whether a listing without a tag proves nothing, because the backend does not return titles.
+
+    Where no batch job of ours was seen yet (*keeps_titles* None), the *titles* of the listing have to tell.
+    """
+    if keeps_titles is None:
+        return bool(titles) and not any(titles)
+    return not keeps_titles
+
+
+def pick_original(found: Sequence[Observation]) -> tuple[Observation, list[Observation]]:
+    """Pick the batch job to keep of several with one tag: the one that was started, else the oldest."""
+    ordered = sorted(found, key=lambda seen: (seen.status == JobStatus.CREATED, seen.created or ""))
+    return ordered[0], ordered[1:]
+
+
+def settled_by(posts: Sequence[BatchJob], *, grace: timedelta) -> datetime | None:
+    """Return when the outcome of *posts* will be known at the latest, None if that cannot be said."""
+    ends = [post.ended_at for post in posts if post.ended_at is not None]
+    return max(ends) + grace if ends else None
+
+
+MAX_TRANSIENT_ATTEMPTS = 3
+"""How many attempts a row gets when creating it fails for a reason that may pass."""
+
+
+def can_be_tried_again(job: Job, failure: Failure) -> bool:
+    """Say whether a row that could not be created goes back in line by itself."""
+    number = job.attempt.number if job.attempt else 1
+    return failure.error_class is ErrorClass.TRANSIENT and number < MAX_TRANSIENT_ATTEMPTS

@@ -1,0 +1,229 @@
+"""Create requests: the intent before, the outcome after, and the batch job that an attempt chooses."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from openeo_jobs.jobs import BatchJob, Failure, Job, Outcome
+from openeo_jobs.status import JobStatus
+from openeo_jobs.storage.changes import change_status
+from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.rows import (
+    SELECT_BATCH_JOBS,
+    SELECT_JOBS,
+    batch_job_from,
+    failure_values,
+    job_from,
+    load,
+)
+from openeo_jobs.storage.schema import attempt, backend, batch_job, job
+
+
+class Creations:
+    """From `submitting` to `created`, or back, or to an end."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record_intent(
+        self, each: Job, *, backend_name: str, fingerprint: str, tag: str | None, at: datetime
+    ) -> int:
+        """Store that a create request is about to leave; return the number of its batch job.
+
+        The attempt belongs to the backend through which the request leaves.
+        """
+        with self._database.writing() as connection:
+            backend_id = _backend_id(connection, backend_name)
+            connection.execute(
+                sa.update(attempt).where(attempt.c.id == _attempt_id(each)).values(backend_id=backend_id)
+            )
+            return _insert_batch_job(
+                connection,
+                attempt_id=_attempt_id(each),
+                backend_id=backend_id,
+                fingerprint=fingerprint,
+                tag=tag,
+                sent_at=at,
+                outcome=Outcome.UNKNOWN,
+            )
+
+    def record_outcome(
+        self, number: int, *, outcome: Outcome, batch_job_id: str | None, at: datetime
+    ) -> None:
+        """Store what became of the create request with this *number*."""
+        self._set_batch_job(number, outcome=outcome, batch_job_id=batch_job_id, ended_at=at)
+
+    def record_start_sent(
+        self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime | None
+    ) -> None:
+        """Store that a callback itself asks for a start, or (*at* None) that this was definitely refused."""
+        with self._database.writing() as connection:
+            number = _find_or_insert(connection, each, backend_name, batch_job_id, at=at)
+            connection.execute(sa.update(batch_job).where(batch_job.c.id == number).values(start_sent_at=at))
+
+    def choose(self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime) -> Job:
+        """Make the batch job that the callback returned the attempt's; return the job as it is now.
+
+        What this attempt created is `created`, or `queued_for_start` if the callback started it. A batch job
+        that came from elsewhere leaves the job `submitting` until its backend was asked what it is.
+        """
+        with self._database.writing() as connection:
+            number = _find_or_insert(connection, each, backend_name, batch_job_id, at=at)
+            chosen = connection.execute(sa.select(batch_job).where(batch_job.c.id == number)).one()
+            _choose(connection, each, number, backend_id=chosen.backend_id, at=at)
+            is_ours = chosen.attempt_id == _attempt_id(each) and chosen.outcome == Outcome.CREATED
+            if is_ours:
+                is_started = chosen.start_sent_at is not None
+                new = JobStatus.QUEUED_FOR_START if is_started else JobStatus.CREATED
+                change_status(connection, each, new, at=at)
+            return load(connection, each)
+
+    def adopt(
+        self, each: Job, number: int, *, at: datetime, reason: str, status: JobStatus = JobStatus.CREATED
+    ) -> None:
+        """Make a batch job that was found the attempt's."""
+        with self._database.writing() as connection:
+            backend_id = connection.execute(
+                sa.select(batch_job.c.backend_id).where(batch_job.c.id == number)
+            ).scalar_one()
+            _choose(connection, each, number, backend_id=backend_id, at=at)
+            change_status(connection, each, status, at=at, reason=reason, needs_person_since=None,
+                          needs_person_reason=None)  # fmt: skip
+
+    def skip(self, each: Job, *, at: datetime) -> None:
+        """Store that the callback returned None."""
+        with self._database.writing() as connection:
+            _end_attempt(connection, each, at=at)
+            change_status(connection, each, JobStatus.SKIPPED, at=at, reason="start_job returned None")
+
+    def fail(self, each: Job, failure: Failure, *, at: datetime) -> None:
+        """Store that the job could not be created or started, for a definite reason."""
+        with self._database.writing() as connection:
+            _end_attempt(connection, each, at=at, failure=failure)
+            change_status(connection, each, JobStatus.START_FAILED, at=at, reason=failure.message)
+
+    def release(
+        self,
+        each: Job,
+        *,
+        at: datetime,
+        reason: str,
+        failure: Failure | None = None,
+        not_before: datetime | None = None,
+    ) -> None:
+        """Put a job of which nothing was created back in line."""
+        with self._database.writing() as connection:
+            _end_attempt(connection, each, at=at, failure=failure)
+            change_status(
+                connection, each, JobStatus.NOT_STARTED, at=at, reason=reason, not_before=not_before
+            )
+
+    def ask_person(self, each: Job, *, reason: str, at: datetime) -> None:
+        """Let a job wait for a person; it holds no slot meanwhile."""
+        with self._database.writing() as connection:
+            change_status(connection, each, each.status, at=at, needs_person_since=at,
+                          needs_person_reason=reason)  # fmt: skip
+
+    def unresolved(self, runner_id: int) -> list[tuple[Job, list[BatchJob]]]:
+        """Return the jobs whose `start_job` did not return, with the create requests of their attempt."""
+        with self._database.reading() as connection:
+            jobs = [
+                job_from(row)
+                for row in connection.execute(
+                    SELECT_JOBS.where(job.c.status == JobStatus.SUBMITTING, job.c.owner_id == runner_id)
+                    .where(job.c.needs_person_since.is_(None), attempt.c.chosen_id.is_(None))
+                    .order_by(job.c.id)
+                )
+            ]
+            posts = connection.execute(
+                SELECT_BATCH_JOBS.join(job, job.c.attempt_id == batch_job.c.attempt_id)
+                .add_columns(job.c.id)
+                .where(job.c.status == JobStatus.SUBMITTING)
+                .order_by(batch_job.c.id)
+            ).all()
+        by_job: dict[int, list[BatchJob]] = {}
+        for row in posts:
+            by_job.setdefault(row._mapping[job.c.id], []).append(batch_job_from(row))
+        return [(each, by_job.get(each.number, [])) for each in jobs]
+
+    def record_found(self, number: int, batch_job_id: str) -> None:
+        """Store the id of a batch job that a listing showed under its tag."""
+        self._set_batch_job(number, outcome=Outcome.ADOPTED, batch_job_id=batch_job_id)
+
+    def record_orphan(self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime) -> None:
+        """Store a batch job that belongs to the job's attempt, but is not the one it chooses."""
+        with self._database.writing() as connection:
+            _find_or_insert(connection, each, backend_name, batch_job_id, at=at, outcome=Outcome.ADOPTED)
+
+    def record_absent(self, numbers: list[int], *, at: datetime) -> None:
+        """Store that a first complete listing did not contain these."""
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.update(batch_job).where(batch_job.c.id.in_(numbers)).values(absent_since=at)
+            )
+
+    def record_not_created(self, number: int) -> None:
+        """Store that a create request is proved to have created nothing."""
+        self._set_batch_job(number, outcome=Outcome.NOT_CREATED)
+
+    def _set_batch_job(self, number: int, **values: Any) -> None:
+        with self._database.writing() as connection:
+            connection.execute(sa.update(batch_job).where(batch_job.c.id == number).values(values))
+
+
+def _attempt_id(each: Job) -> int:
+    assert each.attempt is not None, f"row {each.number} has no attempt"
+    return each.attempt.id
+
+
+def _backend_id(connection: sa.Connection, name: str) -> int:
+    return int(connection.execute(sa.select(backend.c.id).where(backend.c.name == name)).scalar_one())
+
+
+def _insert_batch_job(connection: sa.Connection, **values: Any) -> int:
+    return int(connection.execute(sa.insert(batch_job).values(values)).lastrowid)
+
+
+def _find_or_insert(
+    connection: sa.Connection,
+    each: Job,
+    backend_name: str,
+    batch_job_id: str,
+    *,
+    at: datetime | None,
+    outcome: Outcome = Outcome.RETURNED,
+) -> int:
+    backend_id = _backend_id(connection, backend_name)
+    known = connection.execute(
+        sa.select(batch_job.c.id).where(
+            batch_job.c.backend_id == backend_id, batch_job.c.batch_job_id == batch_job_id
+        )
+    ).scalar()
+    return known or _insert_batch_job(
+        connection,
+        attempt_id=_attempt_id(each),
+        backend_id=backend_id,
+        batch_job_id=batch_job_id,
+        outcome=outcome,
+        ended_at=at,
+    )
+
+
+def _choose(connection: sa.Connection, each: Job, number: int, *, backend_id: int, at: datetime) -> None:
+    connection.execute(
+        sa.update(attempt)
+        .where(attempt.c.id == _attempt_id(each))
+        .values(chosen_id=number, backend_id=backend_id, start_time=at)
+    )
+
+
+def _end_attempt(
+    connection: sa.Connection, each: Job, *, at: datetime, failure: Failure | None = None
+) -> None:
+    values: dict[str, Any] = {"ended_at": at}
+    if failure is not None:
+        values |= failure_values(failure)
+    connection.execute(sa.update(attempt).where(attempt.c.id == _attempt_id(each)).values(values))

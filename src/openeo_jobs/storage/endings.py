@@ -1,0 +1,141 @@
+"""After the end: results, hooks, and why a batch job failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from openeo_jobs.jobs import Asset, Failure, Job, ResultsStatus
+from openeo_jobs.status import ENDED
+from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.rows import SELECT_JOBS, failure_values, job_from
+from openeo_jobs.storage.schema import asset, attempt, job
+
+
+class Endings:
+    """What is left to do for jobs that have ended."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def open(self) -> list[Job]:
+        """Return the jobs that have ended and still have results to fetch or a hook that did not return."""
+        with self._database.reading() as connection:
+            rows = connection.execute(SELECT_JOBS.where(is_open()).order_by(job.c.id)).all()
+        return [job_from(row) for row in rows]
+
+    def downloaded(self) -> list[tuple[Job, list[Asset]]]:
+        """Return the jobs whose results are on disk, with their files."""
+        with self._database.reading() as connection:
+            jobs = connection.execute(
+                SELECT_JOBS.where(job.c.results_status == ResultsStatus.DOWNLOADED).order_by(job.c.id)
+            ).all()
+            assets = connection.execute(sa.select(asset)).all()
+        by_attempt: dict[int, list[Asset]] = {}
+        for row in assets:
+            by_attempt.setdefault(row.attempt_id, []).append(_asset_from(row))
+        return [(each, by_attempt.get(_attempt_id(each), [])) for each in map(job_from, jobs)]
+
+    def record_missing(self, jobs: Sequence[Job]) -> None:
+        """Store that results which were on disk are not there any more: they are fetched again."""
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.update(job)
+                .where(job.c.id.in_([each.number for each in jobs]))
+                .values(results_status=ResultsStatus.PENDING, results_tries=0, results_not_before=None)
+            )
+
+    def record_downloaded(self, each: Job, assets: Sequence[Asset], *, at: datetime) -> None:
+        """Store that the results are on disk, whole."""
+        attempt_id = _attempt_id(each)
+        rows = [
+            {
+                "attempt_id": attempt_id,
+                "name": one.name,
+                "media_type": one.media_type,
+                "size": one.size,
+                "checksum": one.checksum,
+                "path": str(one.path),
+                "state": ResultsStatus.DOWNLOADED,
+                "downloaded_at": at,
+            }
+            for one in assets
+        ]
+        with self._database.writing() as connection:
+            connection.execute(sa.delete(asset).where(asset.c.attempt_id == attempt_id))
+            if rows:
+                connection.execute(sa.insert(asset), rows)
+            connection.execute(
+                sa.update(job)
+                .where(job.c.id == each.number, job.c.attempt_id == attempt_id)
+                .values(results_status=ResultsStatus.DOWNLOADED, results_error=None)
+            )
+
+    def record_downloading(self, each: Job) -> None:
+        """Store that the results are being fetched."""
+        self._set_job(each, results_status=ResultsStatus.DOWNLOADING)
+
+    def record_download_failed(self, each: Job, *, message: str, again_at: datetime | None) -> None:
+        """Store that something could not be fetched, and when it is tried again (None: not in this run)."""
+        values: dict[str, Any] = {
+            "results_tries": each.results_tries + 1,
+            "results_not_before": again_at,
+            "results_error": message,
+        }
+        if each.results_status is not None:
+            values["results_status"] = ResultsStatus.PENDING if again_at else ResultsStatus.FAILED
+        self._set_job(each, **values)
+
+    def record_failure(self, each: Job, failure: Failure) -> None:
+        """Store why the batch job failed."""
+        self._set_attempt(each, **failure_values(failure))
+
+    def record_hook_returned(self, each: Job, *, at: datetime) -> None:
+        """Store that the hook for the end of the job has returned."""
+        self._set_attempt(each, hook_returned_at=at, hook_error=None)
+
+    def record_hook_failed(self, each: Job, *, message: str, runner_id: int) -> None:
+        """Store that the hook raised; the next run calls it again."""
+        self._set_attempt(each, hook_error=message, hook_failed_runner_id=runner_id)
+
+    def _set_attempt(self, each: Job, **values: Any) -> None:
+        with self._database.writing() as connection:
+            connection.execute(sa.update(attempt).where(attempt.c.id == _attempt_id(each)).values(values))
+
+    def _set_job(self, each: Job, **values: Any) -> None:
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.update(job)
+                .where(job.c.id == each.number, job.c.attempt_id == _attempt_id(each))
+                .values(values)
+            )
+
+
+def is_open() -> sa.ColumnElement[bool]:
+    """Return the condition for a job that has ended but is not complete; `SELECT_JOBS` joins its tables."""
+    return sa.and_(
+        job.c.status.in_(sorted(ENDED)),
+        job.c.attempt_id.is_not(None),
+        sa.or_(
+            job.c.results_status.in_([ResultsStatus.PENDING, ResultsStatus.DOWNLOADING]),
+            sa.and_(
+                attempt.c.hook_returned_at.is_(None),
+                job.c.results_status.is_distinct_from(ResultsStatus.FAILED),
+            ),
+        ),
+    )
+
+
+def _asset_from(row: Any) -> Asset:
+    return Asset(
+        name=row.name, path=Path(row.path), size=row.size, media_type=row.media_type, checksum=row.checksum
+    )
+
+
+def _attempt_id(each: Job) -> int:
+    assert each.attempt is not None, f"row {each.number} has no attempt"
+    return each.attempt.id

@@ -1,0 +1,46 @@
+"""What kind of disk a file lies on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+
+NETWORK_FILE_SYSTEMS = frozenset(
+    {
+        *(
+            "nfs",
+            "nfs4",
+            "cifs",
+            "smb",
+            "smb2",
+            "smb3",
+            "smbfs",
+            "afpfs",
+            "webdav",
+            "davfs",
+            "9p",
+            "virtiofs",
+        ),
+        *("lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "pvfs2", "orangefs", "ocfs2", "gfs2"),
+    }
+)
+"""Names as `psutil.disk_partitions` gives them; everything of FUSE counts too."""
+
+
+def is_on_network(path: Path) -> bool:
+    """Say whether *path* lies on a network file system, or on one that cannot be told."""
+    resolved = path.absolute()
+    if resolved.drive.startswith("\\\\"):
+        return True
+    mounts = sorted(psutil.disk_partitions(all=True), key=lambda mount: len(mount.mountpoint), reverse=True)
+    for mount in mounts:
+        if resolved.is_relative_to(mount.mountpoint):
+            return is_network_file_system(mount.fstype)
+    return True
+
+
+def is_network_file_system(name: str) -> bool:
+    """Say whether a file system of this *name* may be shared between machines."""
+    lowered = name.lower()
+    return lowered in NETWORK_FILE_SYSTEMS or lowered.startswith("fuse")

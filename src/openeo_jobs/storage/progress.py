@@ -1,0 +1,144 @@
+"""From `created` to the end: starts, what the backends say, cancellations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from openeo_jobs.errors import JobMovedError
+from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
+from openeo_jobs.status import ENDED, JobStatus
+from openeo_jobs.storage.changes import change_status
+from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.rows import failure_values, load
+from openeo_jobs.storage.schema import attempt, backend, batch_job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One job's progress: its new status, and what the backend said with it."""
+
+    job: Job
+    status: JobStatus
+    word: str
+    reason: str | None = None
+    created_seen_at: datetime | None = None
+    may_start_again: bool = False
+    costs: float | None = None
+    usage: dict[str, Any] = field(default_factory=dict)
+    results_status: ResultsStatus | None = None
+    """What becomes of the results, where the job has just finished."""
+
+
+class Progress:
+    """Batch jobs on their way."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def begin_start(self, each: Job, *, at: datetime) -> Job:
+        """Store that the start is about to be asked for; return the job as it is now."""
+        with self._database.writing() as connection:
+            _set_batch_job(connection, each, start_sent_at=at)
+            change_status(connection, each, JobStatus.QUEUED_FOR_START, at=at)
+            return load(connection, each)
+
+    def refuse_start(self, each: Job, *, at: datetime, reason: str) -> None:
+        """Store that the start was definitely refused for now; it will be asked for again."""
+        with self._database.writing() as connection:
+            _set_batch_job(connection, each, start_sent_at=None)
+            change_status(connection, each, JobStatus.CREATED, at=at, reason=reason)
+
+    def record(self, steps: Sequence[Step], *, at: datetime) -> list[Job]:
+        """Store what the backends said, in one transaction; return the jobs that had moved meanwhile."""
+        moved = []
+        with self._database.writing() as connection:
+            for step in steps:
+                try:
+                    _record(connection, step, at=at)
+                except JobMovedError:
+                    moved.append(step.job)
+        return moved
+
+    def record_not_found(self, jobs: Sequence[Job], *, at: datetime) -> None:
+        """Store that the backend does not know these batch jobs, for now."""
+        numbers = [job.attempt.id for job in jobs if job.attempt is not None]
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.update(attempt)
+                .where(attempt.c.id.in_(numbers))
+                .values(
+                    not_found_since=sa.func.coalesce(attempt.c.not_found_since, sa.literal(at, _INSTANT)),
+                    not_found_count=attempt.c.not_found_count + 1,
+                )
+            )
+
+    def record_lost(self, each: Job, *, at: datetime) -> None:
+        """Store that the backend no longer knows the batch job."""
+        message = "the backend no longer knows the batch job"
+        failure = Failure(error_class=ErrorClass.PERMANENT, message=message, at=at, key=message)
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.update(attempt)
+                .where(attempt.c.id == _attempt(each).id)
+                .values(ended_at=at, **failure_values(failure))
+            )
+            change_status(connection, each, JobStatus.LOST, at=at, reason=message)
+
+    def request_cancel(self, each: Job, *, at: datetime) -> None:
+        """Store that the job is to be canceled; the backend has the last word."""
+        with self._database.writing() as connection:
+            change_status(connection, each, each.status, at=at, cancel_requested_at=at)
+
+
+_INSTANT = attempt.c.not_found_since.type
+_CURRENCY = sa.select(backend.c.currency).where(backend.c.id == attempt.c.backend_id).scalar_subquery()
+
+
+def _record(connection: sa.Connection, step: Step, *, at: datetime) -> None:
+    values: dict[str, Any] = {}
+    if step.status is JobStatus.FINISHED and step.job.status is not JobStatus.FINISHED:
+        values["results_status"] = step.results_status
+    change_status(connection, step.job, step.status, at=at, reason=step.reason, **values)
+    changed = _attempt_changes(step, at=at)
+    if "costs" in changed:
+        changed["currency"] = _CURRENCY
+    if changed:
+        connection.execute(sa.update(attempt).where(attempt.c.id == _attempt(step.job).id).values(changed))
+    if step.may_start_again:
+        _set_batch_job(connection, step.job, start_sent_at=None)
+
+
+def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
+    """Return the columns of the attempt that differ now."""
+    old = _attempt(step.job)
+    new: dict[str, Any] = {
+        "backend_status": step.word,
+        "created_seen_at": step.created_seen_at,
+        "not_found_since": None,
+        "not_found_count": 0,
+    }
+    if step.costs is not None:
+        new |= {"costs": step.costs}
+    if step.usage:
+        new["usage"] = step.usage
+    if step.status is JobStatus.RUNNING and old.running_start_time is None:
+        new["running_start_time"] = at
+    if step.status in ENDED and old.ended_at is None:
+        new["ended_at"] = at
+    return {name: value for name, value in new.items() if value != getattr(old, name)}
+
+
+def _attempt(each: Job) -> Any:
+    assert each.attempt is not None, f"row {each.number} has no attempt"
+    return each.attempt
+
+
+def _set_batch_job(connection: sa.Connection, each: Job, **values: Any) -> None:
+    connection.execute(
+        sa.update(batch_job).where(batch_job.c.id == _attempt(each).batch_job.id).values(values)
+    )

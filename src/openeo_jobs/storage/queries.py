@@ -1,0 +1,144 @@
+"""Questions about jobs, and whether work is left."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from openeo_jobs.jobs import Job, ResultsStatus, StatusChange
+from openeo_jobs.status import ACTIVE, JobStatus
+from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.endings import is_open
+from openeo_jobs.storage.rows import SELECT_JOBS, job_from
+from openeo_jobs.storage.schema import attempt, backend, batch_job, job, status_change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkLeft:
+    """How many rows still have a way on: waiting, under way, or ended with something left to do."""
+
+    waiting: int
+    active: int
+    ending: int
+
+    def __bool__(self) -> bool:
+        """Say whether any work is left."""
+        return bool(self.waiting or self.active or self.ending)
+
+
+class Jobs:
+    """Jobs, as values."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def all(self) -> list[Job]:
+        """Return every job, in the order of the dataframe."""
+        return self._select(SELECT_JOBS.order_by(job.c.position, job.c.id))
+
+    def one(self, number: int) -> Job | None:
+        """Return the job with this *number*; None where there is none."""
+        found = self._select(SELECT_JOBS.where(job.c.id == number))
+        return found[0] if found else None
+
+    def of_status(self, statuses: Iterable[JobStatus]) -> list[Job]:
+        """Return the jobs that have one of *statuses*, in the order of their numbers."""
+        return self._select(SELECT_JOBS.where(job.c.status.in_(sorted(statuses))).order_by(job.c.id))
+
+    def polled(self, backend_names: Collection[str]) -> list[Job]:
+        """Return the jobs whose batch job is known and has not ended, on these backends."""
+        return self._select(
+            SELECT_JOBS.where(job.c.status.in_(sorted(ACTIVE)), backend.c.name.in_(list(backend_names)))
+            .where(batch_job.c.batch_job_id.is_not(None), job.c.needs_person_since.is_(None))
+            .order_by(job.c.id)
+        )
+
+    def count_by_status(self) -> dict[JobStatus, int]:
+        """Count the jobs of each status that occurs."""
+        with self._database.reading() as connection:
+            rows = connection.execute(sa.select(job.c.status, sa.func.count()).group_by(job.c.status))
+            return {JobStatus(status): number for status, number in rows}
+
+    def work_left(self, backend_names: Collection[str], *, runner_id: int) -> WorkLeft:
+        """Count the rows that this run can still do something for, with these backends.
+
+        Rows that wait for a person, that a user has set aside with a word of their own, or whose backend is
+        not registered do not keep a run alive.
+        """
+        names = list(backend_names)
+        free = sa.and_(job.c.needs_person_since.is_(None), job.c.user_status.is_(None))
+        waiting = sa.and_(
+            job.c.status == JobStatus.NOT_STARTED,
+            sa.or_(job.c.pinned_backend.is_(None), job.c.pinned_backend.in_(names)),
+        )
+        active = sa.and_(job.c.status.in_(sorted(ACTIVE)), backend.c.name.in_(names))
+        ending = sa.and_(
+            is_open(),
+            backend.c.name.in_(names),
+            sa.or_(
+                attempt.c.hook_failed_runner_id.is_(None),
+                attempt.c.hook_failed_runner_id != runner_id,
+                job.c.results_status.in_([ResultsStatus.PENDING, ResultsStatus.DOWNLOADING]),
+            ),
+        )
+        with self._database.reading() as connection:
+            return WorkLeft(
+                waiting=_count(connection, sa.and_(free, waiting)),
+                active=_count(connection, sa.and_(free, active)),
+                ending=_count(connection, ending),
+            )
+
+    def history(self, number: int) -> list[StatusChange]:
+        """Return the history of the job with this *number*, oldest first."""
+        select = sa.select(status_change).where(status_change.c.job_id == number).order_by(status_change.c.id)
+        with self._database.reading() as connection:
+            rows = connection.execute(select).all()
+        return [
+            StatusChange(
+                job=row.job_id,
+                at=row.at,
+                old=JobStatus(row.old) if row.old else None,
+                new=JobStatus(row.new),
+                actor=row.actor,
+                reason=row.reason,
+                attempt_id=row.attempt_id,
+            )
+            for row in rows
+        ]
+
+    def change_mark(self) -> tuple[object, ...]:
+        """Return a value that differs once something that the mirror shows has changed."""
+        latest = sa.func.max
+        with self._database.reading() as connection:
+            changes = connection.execute(sa.select(latest(status_change.c.id))).scalar()
+            facts = connection.execute(
+                sa.select(
+                    sa.func.count(attempt.c.id),
+                    sa.func.count(attempt.c.running_start_time),
+                    sa.func.count(attempt.c.usage),
+                    sa.func.total(attempt.c.costs),
+                )
+            ).one()
+            rows = connection.execute(
+                sa.select(sa.func.count(job.c.id), sa.func.count(job.c.user_status))
+            ).one()
+        return (changes, *facts, *rows)
+
+    def _select(self, select: sa.Select[tuple[object, ...]]) -> list[Job]:
+        with self._database.reading() as connection:
+            rows = connection.execute(select).all()
+        return [job_from(row) for row in rows]
+
+
+def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
+    return int(
+        connection.execute(
+            sa.select(sa.func.count())
+            .select_from(job)
+            .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
+            .outerjoin(backend, backend.c.id == attempt.c.backend_id)
+            .where(condition)
+        ).scalar_one()
+    )

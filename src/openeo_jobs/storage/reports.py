@@ -1,0 +1,248 @@
+"""Sums and groups over the whole campaign, for people."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from openeo_jobs.jobs import Backend, Outcome, ResultsStatus, Runner, is_complete
+from openeo_jobs.status import FAILED, JobStatus
+from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.rows import backend_from, runner_from
+from openeo_jobs.storage.schema import asset, attempt, backend, batch_job, campaign, job, runner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Costs:
+    """What the attempts on one backend cost, in one currency."""
+
+    backend_name: str
+    currency: str | None
+    attempts: int
+    rows: int
+    total: float
+    failed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailureGroup:
+    """Failed rows with the same normalised message; `message` is an example of it."""
+
+    key: str
+    error_class: str
+    message: str
+    rows: tuple[int, ...]
+    by_backend: dict[str, int]
+    first_at: datetime
+    last_at: datetime
+    http_status: int | None
+    costs: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendReport:
+    """One backend: its cap and pause, and how many rows are in which status there."""
+
+    backend: Backend
+    by_status: dict[JobStatus, int]
+    rows: int
+    complete: int
+    failed: int
+    attempts: int
+    mean_run_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """The campaign at one glance."""
+
+    uid: str
+    created_at: datetime
+    rows: int
+    by_status: dict[JobStatus, int]
+    by_results: dict[ResultsStatus, int]
+    backends: list[BackendReport]
+    costs: list[Costs]
+    runner: Runner | None
+    unsettled: int
+    needs_person: list[tuple[int, str]]
+    hook_errors: list[tuple[int, str]]
+    download_errors: list[tuple[int, str]]
+    assets: int
+
+
+class Reports:
+    """What `status`, `failures` and the summary of a run show."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def overview(self) -> Overview | None:
+        """Return the campaign at one glance; None while the database holds none."""
+        with self._database.reading() as connection:
+            head = connection.execute(sa.select(campaign.c.uid, campaign.c.created_at)).first()
+            if head is None:
+                return None
+            by_status = _counts(connection, job.c.status)
+            by_results = _counts(connection, job.c.results_status, job.c.status == JobStatus.FINISHED)
+            last = connection.execute(sa.select(runner).order_by(runner.c.id.desc()).limit(1)).first()
+            return Overview(
+                uid=head.uid,
+                created_at=head.created_at,
+                rows=sum(by_status.values()),
+                by_status={JobStatus(word): count for word, count in by_status.items()},
+                by_results={ResultsStatus(word): n for word, n in by_results.items() if word is not None},
+                backends=_backends(connection),
+                costs=_costs(connection),
+                runner=runner_from(last) if last else None,
+                unsettled=_unsettled(connection),
+                needs_person=_texts(
+                    connection, job.c.needs_person_reason, job.c.needs_person_since.is_not(None)
+                ),
+                hook_errors=_texts(connection, attempt.c.hook_error, attempt.c.hook_error.is_not(None)),
+                download_errors=_texts(
+                    connection, job.c.results_error, job.c.results_status == ResultsStatus.FAILED
+                ),
+                assets=connection.execute(sa.select(sa.func.count(asset.c.id))).scalar_one(),
+            )
+
+    def failures(self) -> list[FailureGroup]:
+        """Return the groups of failed rows, the largest first; groups of one size by their first row."""
+        select = (
+            sa.select(
+                *(job.c.id, backend.c.name, attempt.c.failure_key, attempt.c.error_class),
+                *(attempt.c.error_message, attempt.c.error_at, attempt.c.error_http_status, attempt.c.costs),
+                *(job.c.status, job.c.status_since),
+            )
+            .select_from(job)
+            .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
+            .outerjoin(backend, backend.c.id == attempt.c.backend_id)
+            .where(job.c.status.in_(sorted(FAILED)))
+            .order_by(job.c.id)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(select).all()
+        groups: dict[tuple[str, str], list[Any]] = {}
+        for row in rows:
+            groups.setdefault((row.failure_key or "", row.error_class or row.status), []).append(row)
+        ordered = sorted(groups.items(), key=lambda item: (-len(item[1]), item[1][0].id))
+        return [_group(key, error_class, members) for (key, error_class), members in ordered]
+
+
+def _group(key: str, error_class: str, members: list[Any]) -> FailureGroup:
+    times = [row.error_at or row.status_since for row in members]
+    return FailureGroup(
+        key=key,
+        error_class=error_class,
+        message=members[0].error_message or "(no reason is known)",
+        rows=tuple(row.id for row in members),
+        by_backend=dict(Counter(row.name or "-" for row in members)),
+        first_at=min(times),
+        last_at=max(times),
+        http_status=members[0].error_http_status,
+        costs=sum(row.costs or 0.0 for row in members),
+    )
+
+
+def _counts(
+    connection: sa.Connection, column: sa.Column[Any], condition: sa.ColumnElement[bool] | None = None
+) -> dict[Any, int]:
+    select = sa.select(column, sa.func.count()).group_by(column)
+    rows = connection.execute(select if condition is None else select.where(condition))
+    return {row[0]: row[1] for row in rows}
+
+
+def _texts(
+    connection: sa.Connection, column: sa.Column[Any], condition: sa.ColumnElement[bool]
+) -> list[tuple[int, str]]:
+    select = (
+        sa.select(job.c.id, column)
+        .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
+        .where(condition)
+        .order_by(job.c.id)
+    )
+    return [(number, text) for number, text in connection.execute(select)]
+
+
+def _unsettled(connection: sa.Connection) -> int:
+    """Count the rows with a create request whose outcome is unknown, and that no person has to settle."""
+    return int(
+        connection.execute(
+            sa.select(sa.func.count(sa.distinct(job.c.id)))
+            .join(batch_job, batch_job.c.attempt_id == job.c.attempt_id)
+            .where(job.c.status == JobStatus.SUBMITTING, job.c.needs_person_since.is_(None))
+            .where(batch_job.c.outcome == Outcome.UNKNOWN)
+        ).scalar_one()
+    )
+
+
+def _backends(connection: sa.Connection) -> list[BackendReport]:
+    backends = [backend_from(row) for row in connection.execute(sa.select(backend).order_by(backend.c.id))]
+    rows = connection.execute(
+        sa.select(backend.c.name, job.c.status, job.c.results_status, sa.func.count())
+        .select_from(job)
+        .join(attempt, attempt.c.id == job.c.attempt_id)
+        .join(backend, backend.c.id == attempt.c.backend_id)
+        .group_by(backend.c.name, job.c.status, job.c.results_status)
+    ).all()
+    ended, began = sa.func.julianday(attempt.c.ended_at), sa.func.julianday(attempt.c.running_start_time)
+    runs = connection.execute(
+        sa.select(backend.c.name, sa.func.count(), sa.func.avg((ended - began) * 86400))
+        .select_from(attempt)
+        .join(backend, backend.c.id == attempt.c.backend_id)
+        .group_by(backend.c.name)
+    ).all()
+    by_name = {name: (count, mean) for name, count, mean in runs}
+    of_none = (0, None)
+    return [
+        _backend_report(one, [row[1:] for row in rows if row[0] == one.name], *by_name.get(one.name, of_none))
+        for one in backends
+    ]
+
+
+def _backend_report(
+    one: Backend, rows: Sequence[Any], attempts: int, mean_run_seconds: float | None
+) -> BackendReport:
+    by_status: Counter[JobStatus] = Counter()
+    complete = 0
+    for status, results, count in rows:
+        by_status[JobStatus(status)] += count
+        complete += count if is_complete(JobStatus(status), results) else 0
+    return BackendReport(
+        backend=one,
+        by_status=dict(by_status),
+        rows=sum(by_status.values()),
+        complete=complete,
+        failed=sum(by_status[status] for status in FAILED),
+        attempts=attempts,
+        mean_run_seconds=mean_run_seconds,
+    )
+
+
+def _costs(connection: sa.Connection) -> list[Costs]:
+    failed = sa.case((attempt.c.error_class.is_not(None), attempt.c.costs))
+    rows = connection.execute(
+        sa.select(
+            *(
+                backend.c.name,
+                attempt.c.currency,
+                sa.func.count(),
+                sa.func.count(sa.distinct(attempt.c.job_id)),
+            ),
+            *(sa.func.total(attempt.c.costs), sa.func.total(failed)),
+        )
+        .select_from(attempt)
+        .join(backend, backend.c.id == attempt.c.backend_id)
+        .where(attempt.c.costs.is_not(None))
+        .group_by(backend.c.name, attempt.c.currency)
+        .order_by(backend.c.id)
+    ).all()
+    return [
+        Costs(backend_name=name, currency=currency, attempts=attempts, rows=n, total=total, failed=lost)
+        for name, currency, attempts, n, total, lost in rows
+    ]

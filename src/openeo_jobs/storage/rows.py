@@ -1,0 +1,166 @@
+"""From rows of the database to values, and back; rows never leave this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+
+from openeo_jobs.jobs import (
+    Attempt,
+    Backend,
+    BatchJob,
+    Campaign,
+    Column,
+    ErrorClass,
+    Failure,
+    Job,
+    Outcome,
+    ResultsStatus,
+    Runner,
+)
+from openeo_jobs.status import JobStatus
+from openeo_jobs.storage.schema import attempt, backend, batch_job, job
+
+SELECT_JOBS = (
+    sa.select(job, attempt, batch_job, backend.c.name)
+    .select_from(job)
+    .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
+    .outerjoin(batch_job, batch_job.c.id == attempt.c.chosen_id)
+    .outerjoin(backend, backend.c.id == attempt.c.backend_id)
+    .set_label_style(sa.LABEL_STYLE_TABLENAME_PLUS_COL)
+)
+"""A job with its latest attempt and the batch job that it chose."""
+
+SELECT_BATCH_JOBS = (
+    sa.select(batch_job, backend.c.name)
+    .join(backend, backend.c.id == batch_job.c.backend_id)
+    .set_label_style(sa.LABEL_STYLE_TABLENAME_PLUS_COL)
+)
+
+Values = Mapping[Any, Any]
+
+
+def job_from(row: sa.Row[Any]) -> Job:
+    """Make a job of a row of `SELECT_JOBS`."""
+    values = row._mapping
+    results_status = values[job.c.results_status]
+    return Job(
+        number=values[job.c.id],
+        status=JobStatus(values[job.c.status]),
+        results_status=ResultsStatus(results_status) if results_status else None,
+        attempt=_attempt_from(values) if values[attempt.c.id] is not None else None,
+        **_same(
+            values,
+            job,
+            *("position", "index_label", "params", "status_since", "pinned_backend", "priority", "owner_id"),
+            *("not_before", "cancel_requested_at", "needs_person_since", "needs_person_reason"),
+            *("results_tries", "results_not_before", "user_status"),
+        ),
+    )
+
+
+def load(connection: sa.Connection, each: Job) -> Job:
+    """Read *each* again, as it is now."""
+    return job_from(connection.execute(SELECT_JOBS.where(job.c.id == each.number)).one())
+
+
+def batch_job_from(row: sa.Row[Any]) -> BatchJob:
+    """Make a batch job of a row of `SELECT_BATCH_JOBS`."""
+    return _batch_job_from(row._mapping)
+
+
+def backend_from(row: sa.Row[Any]) -> Backend:
+    """Make a backend of a row of its table."""
+    values = row._mapping
+    return Backend(
+        paused_class=ErrorClass(values["paused_class"]) if values["paused_class"] else None,
+        **_same(
+            values,
+            backend,
+            *("name", "url", "parallel_jobs", "paused_reason", "paused_since", "retry_at", "keeps_titles"),
+        ),
+    )
+
+
+def runner_from(row: sa.Row[Any]) -> Runner:
+    """Make a runner of a row of its table."""
+    return Runner(**row._mapping)
+
+
+def campaign_from(row: sa.Row[Any]) -> Campaign:
+    """Make the campaign of its one row."""
+    values = row._mapping
+    return Campaign(
+        uid=values["uid"],
+        created_at=values["created_at"],
+        columns=tuple(Column(**column) for column in values["columns"]),
+        index=Column(**values["index_column"]),
+        geometry=values["geometry"],
+        mirrors={path: tuple(hashes) for path, hashes in values["mirrors"].items()},
+    )
+
+
+def failure_values(failure: Failure) -> dict[str, Any]:
+    """Return a failure as the columns of an attempt."""
+    return {
+        "error_class": failure.error_class,
+        "error_message": failure.message,
+        "error_http_status": failure.http_status,
+        "error_code": failure.code,
+        "error_at": failure.at,
+        "failure_key": failure.key,
+    }
+
+
+def _attempt_from(values: Values) -> Attempt:
+    return Attempt(
+        backend_name=values[backend.c.name],
+        batch_job=_batch_job_from(values) if values[batch_job.c.id] is not None else None,
+        failure=_failure_from(values) if values[attempt.c.error_class] else None,
+        usage=values[attempt.c.usage] or {},
+        **_same(
+            values,
+            attempt,
+            *("id", "number", "began_at", "ended_at", "start_time", "running_start_time", "backend_status"),
+            *("created_seen_at", "not_found_since", "not_found_count", "costs", "currency"),
+            *("hook_returned_at", "hook_error", "hook_failed_runner_id"),
+        ),
+    )
+
+
+def _batch_job_from(values: Values) -> BatchJob:
+    return BatchJob(
+        backend_name=values[backend.c.name],
+        outcome=Outcome(values[batch_job.c.outcome]),
+        **_same(
+            values,
+            batch_job,
+            *(
+                "id",
+                "batch_job_id",
+                "tag",
+                "fingerprint",
+                "sent_at",
+                "ended_at",
+                "absent_since",
+                "start_sent_at",
+            ),
+        ),
+    )
+
+
+def _failure_from(values: Values) -> Failure:
+    return Failure(
+        error_class=ErrorClass(values[attempt.c.error_class]),
+        message=values[attempt.c.error_message],
+        at=values[attempt.c.error_at],
+        http_status=values[attempt.c.error_http_status],
+        code=values[attempt.c.error_code],
+        key=values[attempt.c.failure_key],
+    )
+
+
+def _same(values: Values, table: sa.Table, *names: str) -> dict[str, Any]:
+    return {name: values[table.c[name]] for name in names}

@@ -1,0 +1,75 @@
+"""JobStore: a campaign's database, by noun; one public method, one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from openeo_jobs.errors import DatabaseError, SchemaOutdatedError
+from openeo_jobs.jobs import Runner
+from openeo_jobs.storage import migrate
+from openeo_jobs.storage.backends import Backends
+from openeo_jobs.storage.campaigns import Campaigns
+from openeo_jobs.storage.claims import Claims
+from openeo_jobs.storage.creations import Creations
+from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.endings import Endings
+from openeo_jobs.storage.progress import Progress
+from openeo_jobs.storage.queries import Jobs
+from openeo_jobs.storage.reports import Reports
+from openeo_jobs.storage.retries import Retries
+from openeo_jobs.storage.runners import Runners
+
+
+class JobStore:
+    """The campaign of one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.campaigns = Campaigns(database)
+        self.runners = Runners(database)
+        self.backends = Backends(database)
+        self.jobs = Jobs(database)
+        self.claims = Claims(database)
+        self.creations = Creations(database)
+        self.progress = Progress(database)
+        self.endings = Endings(database)
+        self.retries = Retries(database)
+        self.reports = Reports(database)
+
+    @property
+    def path(self) -> Path:
+        """The database file."""
+        return self._database.path
+
+    def __enter__(self) -> JobStore:
+        """Use the store in a `with` block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._database.close()
+
+
+def open_store(path: Path) -> JobStore:
+    """Open the campaign at *path* for reading and for what users change; the schema has to be current."""
+    if not path.exists():
+        raise DatabaseError(f"{path} does not exist; a run makes it")
+    migrate.verify(path)
+    return JobStore(Database(path))
+
+
+def open_store_for_run(path: Path, *, is_dead: Callable[[Runner], bool]) -> JobStore:
+    """Open the campaign at *path* for a run: a new database is made, an older one upgraded after a backup."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        migrate.create(path)
+    try:
+        migrate.verify(path)
+    except SchemaOutdatedError:
+        migrate.upgrade(path, is_dead=is_dead)
+    return JobStore(Database(path))
