@@ -1,0 +1,55 @@
+"""What the tracker needs from a backend, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Protocol
+
+from openeo_jobs.jobs import Asset
+from openeo_jobs.jobs import Listing as Listing
+from openeo_jobs.jobs import Observation as Observation
+
+
+class Gateway(Protocol):
+    """A backend, seen by the tracker. Every method may be called from any thread, and raises `BackendError`."""
+
+    @property
+    def name(self) -> str:
+        """The name that the backend was registered under."""
+        ...
+
+    @property
+    def url(self) -> str:
+        """The root URL of the backend."""
+        ...
+
+    def get_batch_job(self, batch_job_id: str) -> Observation:
+        """Ask for one batch job."""
+        ...
+
+    def list_batch_jobs(self) -> Listing:
+        """Ask for all batch jobs, page by page."""
+        ...
+
+    def start(self, batch_job_id: str) -> None:
+        """Ask for the start. `BackendUnavailableError` means that the outcome is unknown (unless not reached)."""
+        ...
+
+    def stop(self, batch_job_id: str) -> None:
+        """Ask for the cancellation."""
+        ...
+
+    def get_error_logs(self, batch_job_id: str) -> list[dict[str, Any]]:
+        """Fetch the log entries of level error, in order (every page)."""
+        ...
+
+    def get_currency(self) -> str | None:
+        """Return the currency that costs are in (`GET /`, `billing.currency`); None where none is named."""
+        ...
+
+    def download_results(self, batch_job_id: str, folder: Path) -> list[Asset]:
+        """Download the results into *folder*, each file under a temporary name first; return what is there now.
+
+        Beside the assets, `job-results.json` (the results document) is written, last.
+        """
+        ...

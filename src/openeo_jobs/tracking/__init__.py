@@ -1,0 +1,1 @@
+"""The rounds of a run: reconcile, poll, submit, start, fetch results, call hooks."""

@@ -1,0 +1,125 @@
+"""Fetch what batch jobs leave behind: results, metadata, error logs."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from openeo_jobs.backends.gateway import Gateway
+from openeo_jobs.jobs import Asset, ErrorClass, Job
+from openeo_jobs.policy.endings import error_message, next_download
+from openeo_jobs.policy.failures import make_remote_failure
+from openeo_jobs.status import JobStatus
+from openeo_jobs.tracking.pool import Done
+from openeo_jobs.tracking.run import Run, log
+
+RESULTS_DOCUMENT = "job-results.json"
+
+
+def ask_results(run: Run, job: Job) -> None:
+    """Fetch the results of a finished job, in a thread."""
+    folder = run.user_code.job_folder(str(job.batch_job_id))
+    metadata_path = run.user_code.metadata_path(str(job.batch_job_id))
+    if run.ask("download", job, lambda gateway, one: fetch_results(gateway, one, folder, metadata_path)):
+        run.store.endings.record_downloading(job)
+
+
+def ask_error_logs(run: Run, job: Job) -> None:
+    """Fetch the error logs of a failed job, in a thread; they are also why it failed."""
+    run.ask("logs", job, lambda gateway, batch_job_id: gateway.get_error_logs(batch_job_id))
+
+
+def record_results(run: Run, results: Sequence[Done]) -> None:
+    """Store which results are on disk, and which are to be tried again."""
+    for done in results:
+        if done.error is None:
+            run.stats["job download"] += 1
+            run.store.endings.record_downloaded(done.subject, done.value, at=run.now())
+        else:
+            _try_again(run, done.subject, done.error, what="results")
+
+
+def record_error_logs(run: Run, results: Sequence[Done]) -> None:
+    """Store why batch jobs failed, and write their error logs where the hook is not the user's."""
+    for done in results:
+        job: Job = done.subject
+        if done.error is not None:
+            if not _try_again(run, job, done.error, what="error logs"):
+                _store_reason(run, job, f"(the error logs could not be fetched: {done.error})")
+            continue
+        try:
+            if not run.user_code.has_hook(JobStatus.ERROR):
+                write_error_logs(run.user_code.error_log_path(str(job.batch_job_id)), done.value)
+        except OSError as error:
+            run.log_once(("logs", job.number), "row %d: error logs not written: %s", job.number, error)
+        _store_reason(run, job, error_message(done.value))
+
+
+def check_files(run: Run) -> None:
+    """Find results that were on disk and are not any more; they are fetched again."""
+    missing = [
+        job
+        for job, assets in run.store.endings.downloaded()
+        if not _is_here(run.user_code.job_folder(str(job.batch_job_id)), assets)
+    ]
+    if missing:
+        log.warning("the results of %d finished rows are not on disk; they are fetched again", len(missing))
+        run.store.endings.record_missing(missing)
+
+
+def fetch_results(gateway: Gateway, batch_job_id: str, folder: Path, metadata_path: Path) -> list[Asset]:
+    """Download results and metadata of one batch job to upstream's layout."""
+    folder.mkdir(parents=True, exist_ok=True)
+    seen = gateway.get_batch_job(batch_job_id)
+    write_json(metadata_path, dict(seen.metadata))
+    return gateway.download_results(batch_job_id, folder)
+
+
+def write_error_logs(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
+    """Write error logs as upstream does: only where there are any."""
+    if entries:
+        write_json(path, list(entries))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file under a temporary name, then rename it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.part")
+    with temporary.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def _is_here(folder: Path, assets: Sequence[Asset]) -> bool:
+    if not (folder / RESULTS_DOCUMENT).exists():
+        return False
+    return all(_has_size(folder / asset.path.name, asset.size) for asset in assets)
+
+
+def _has_size(path: Path, size: int) -> bool:
+    try:
+        return path.stat().st_size == size
+    except OSError:
+        return False
+
+
+def _try_again(run: Run, job: Job, error: Exception, *, what: str) -> bool:
+    """Store that something could not be fetched; return whether it is tried again in this run."""
+    run.pause(str(job.backend_name), error)
+    at, tries = run.now(), job.results_tries + 1
+    again_at = next_download(tries, at=at, poll_sleep=run.settings.poll_sleep)
+    level = log.info if again_at else log.error
+    level("row %d: %s not fetched (try %d): %s", job.number, what, tries, error)
+    run.store.endings.record_download_failed(job, message=str(error), again_at=again_at)
+    return again_at is not None
+
+
+def _store_reason(run: Run, job: Job, message: str) -> None:
+    failure = make_remote_failure(message, at=run.now())
+    log.warning("row %d: %s: %s", job.number, ErrorClass.REMOTE_ERROR, message)
+    run.store.endings.record_failure(job, failure)

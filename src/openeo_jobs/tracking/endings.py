@@ -1,0 +1,36 @@
+"""What is done for jobs that have ended: results and error logs in threads, hooks in this one."""
+
+from __future__ import annotations
+
+from openeo_jobs.jobs import Job
+from openeo_jobs.policy.endings import is_download_due, is_hook_due, is_reason_wanted, is_unfetched
+from openeo_jobs.tracking import downloader
+from openeo_jobs.tracking.run import Run, log
+
+
+def finish(run: Run) -> None:
+    """Fetch what is to be fetched, and call the hooks that are due."""
+    for job in run.store.endings.open():
+        if run.stopping.is_set() or job.backend_name not in run.gateways:
+            continue
+        at = run.now()
+        if is_download_due(job, at=at):
+            downloader.ask_results(run, job)
+        elif is_reason_wanted(job, at=at):
+            downloader.ask_error_logs(run, job)
+        elif not is_unfetched(job) and is_hook_due(job, runner_id=run.runner_id):
+            call_hook(run, job)
+
+
+def call_hook(run: Run, job: Job) -> None:
+    """Call the hook for the end of *job*; if it raises, that is stored, and the next run calls it again."""
+    try:
+        if run.user_code.has_hook(job.status):
+            run.user_code.call_hook(job)
+    except Exception as error:
+        run.stats["hook error"] += 1
+        log.exception("row %d: the hook for %s raised", job.number, job.status)
+        message = f"{type(error).__name__}: {error}"
+        run.store.endings.record_hook_failed(job, message=message, runner_id=run.runner_id)
+    else:
+        run.store.endings.record_hook_returned(job, at=run.now())

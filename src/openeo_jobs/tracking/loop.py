@@ -1,0 +1,185 @@
+"""One round after the other; owns time, sleeping and stopping."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from openeo_jobs.backends.foreign import as_backend_error
+from openeo_jobs.backends.gateway import Gateway
+from openeo_jobs.errors import BackendError, BackendRefusedError, DatabaseBusyError
+from openeo_jobs.jobs import Backend, ErrorClass
+from openeo_jobs.policy.failures import STOPS_POLLING, pauses_backend
+from openeo_jobs.status import JobStatus
+from openeo_jobs.storage.queries import WorkLeft
+from openeo_jobs.tracking import downloader, endings, poller, reconciler, starter, submitter
+from openeo_jobs.tracking.pool import Done
+from openeo_jobs.tracking.run import Run, log
+
+PATIENCE_SECONDS = 10.0
+"""How long a round waits for answers before it goes on without them."""
+FAREWELL_SECONDS = 30.0
+"""How long a run that was told to stop waits for what is under way."""
+_QUICK = frozenset({"facts", "list", "poll", "start", "cancel"})
+
+
+def _record_facts(run: Run, results: Sequence[Done]) -> None:
+    for done in results:
+        if done.error is None:
+            gateway: Gateway = done.subject
+            run.store.backends.record_facts(gateway.name, url=gateway.url, currency=done.value)
+
+
+_RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
+    "facts": _record_facts,
+    "list": reconciler.record,
+    "poll": poller.record,
+    "start": starter.record,
+    "cancel": poller.record_cancels,
+    "download": downloader.record_results,
+    "logs": downloader.record_error_logs,
+}
+
+
+def keep_going(run: Run, do_round: Callable[[], None]) -> None:
+    """Do one round after the other until no work is left, or until the run is told to stop.
+
+    *do_round* is what a round is; users may override it around `do_one_round`.
+    """
+    downloader.check_files(run)
+    while not run.stopping.is_set():
+        try:
+            do_round()
+            run.stats["run_jobs loop"] += 1
+            run.store.runners.record_round(run.runner_id, at=run.now())
+            if not work_left(run):
+                return
+        except DatabaseBusyError as error:
+            log.warning("%s; trying again in the next round", error)
+        _sleep(run, run.settings.poll_sleep)
+
+
+def do_one_round(run: Run) -> None:
+    """Reconcile, poll, submit, start, fetch, call hooks, mirror."""
+    _connect(run)
+    polled = [name for name, backend in _backends(run).items() if _may_poll(run, backend)]
+    reconciler.reconcile(run, polled)
+    poller.ask(run, polled)
+    settle(run, _QUICK, PATIENCE_SECONDS)
+    _resume(run, polled)
+    poller.cancel_overdue(run)
+    if not run.stopping.is_set():
+        names = _open_caps(run)
+        waiting = run.store.jobs.of_status([JobStatus.CREATED])
+        starter.start(run, [job for job in waiting if job.backend_name in names], is_fresh=False)
+        submitter.submit(run, lambda: _open_caps(run))
+    settle(run, _QUICK, PATIENCE_SECONDS)
+    endings.finish(run)
+    mirror(run)
+
+
+def settle(run: Run, kinds: frozenset[str] | None, seconds: float) -> None:
+    """Record results as they come, until nothing of *kinds* is under way, or *seconds* have passed."""
+    deadline = time.monotonic() + seconds
+    record(run, run.pool.collect(0))
+    while run.pool.count(kinds) and (left := deadline - time.monotonic()) > 0:
+        if run.stopping.is_set() and kinds is not None:
+            return
+        record(run, run.pool.collect(left))
+
+
+def record(run: Run, results: Sequence[Done]) -> None:
+    """Hand results to those who record them, kind by kind."""
+    for kind, recorder in _RECORDERS.items():
+        of_kind = [done for done in results if done.kind == kind]
+        if of_kind:
+            recorder(run, of_kind)
+
+
+def work_left(run: Run) -> WorkLeft:
+    """Count the rows that this run can still do something for."""
+    return run.store.jobs.work_left(list(run.caps), runner_id=run.runner_id)
+
+
+def mirror(run: Run) -> None:
+    """Bring the CSV up to date."""
+    if run.user_code.write_mirror():
+        run.stats["job_db persist"] += 1
+
+
+def say_farewell(run: Run, *, patience_seconds: float) -> None:
+    """Wait for what is under way, and store it."""
+    settle(run, None, patience_seconds)
+    mirror(run)
+
+
+def _sleep(run: Run, length: timedelta) -> None:
+    """Sleep until the next round; what is done meanwhile is recorded at once."""
+    run.stats["sleep"] += 1
+    deadline = time.monotonic() + length.total_seconds()
+    while not run.stopping.is_set() and (left := deadline - time.monotonic()) > 0:
+        results = run.pool.collect(left)
+        if results:
+            record(run, results)
+            endings.finish(run)
+            if not work_left(run):
+                mirror(run)
+                return
+
+
+def _connect(run: Run) -> None:
+    """Connect to the backends that are not connected, and are not paused."""
+    for name, backend in _backends(run).items():
+        if name in run.gateways or not _is_due(run, backend):
+            continue
+        try:
+            gateway = run.user_code.connect(name)
+        except Exception as error:
+            run.pause(name, _as_connect_error(error))
+            continue
+        run.gateways[name] = gateway
+        run.pool.submit("facts", lane=name, key=name, subject=gateway, function=gateway.get_currency)
+
+
+def _as_connect_error(error: Exception) -> BackendError:
+    """Return *error* as one that pauses its backend: what cannot be connected to may come back."""
+    failure = as_backend_error(error)
+    if failure is not None and pauses_backend(failure):
+        return failure
+    return BackendRefusedError(f"cannot connect: {type(error).__name__}: {error}", http_status=401)
+
+
+def _backends(run: Run) -> dict[str, Backend]:
+    return {b.name: b for b in run.store.backends.all() if b.name in run.caps}
+
+
+def _is_due(run: Run, backend: Backend) -> bool:
+    return backend.retry_at is None or backend.retry_at <= run.now()
+
+
+def _may_poll(run: Run, backend: Backend) -> bool:
+    if backend.name not in run.gateways:
+        return False
+    return backend.paused_class not in STOPS_POLLING or _is_due(run, backend)
+
+
+def _resume(run: Run, polled: Sequence[str]) -> None:
+    """End the pauses that are over. A backend that could not be reached is let in again one row at a time."""
+    for name, backend in _backends(run).items():
+        if backend.paused_class is None or backend.paused_since is None or not _is_due(run, backend):
+            continue
+        if backend.paused_class is ErrorClass.AUTH:
+            run.user_code.disconnect(name)
+            run.gateways.pop(name, None)
+        log.info("%s back after %.3g s", name, (run.now() - backend.paused_since).total_seconds())
+        run.store.backends.resume(name)
+
+
+def _open_caps(run: Run) -> dict[str, int]:
+    """Return the caps of the backends that may get work now."""
+    return {
+        name: run.caps[name]
+        for name, backend in _backends(run).items()
+        if name in run.gateways and backend.paused_class is None
+    }

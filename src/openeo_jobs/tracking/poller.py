@@ -1,0 +1,120 @@
+"""Ask for statuses, and record what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from openeo_jobs.backends.gateway import Gateway, Observation
+from openeo_jobs.errors import BackendRefusedError
+from openeo_jobs.jobs import Job
+from openeo_jobs.policy.observation import is_overdue, judge
+from openeo_jobs.status import JobStatus
+from openeo_jobs.storage.progress import Step
+from openeo_jobs.tracking.pool import Done
+from openeo_jobs.tracking.run import Run, log
+from openeo_jobs.tracking.steps import make_step
+
+_COUNTERS = {
+    JobStatus.FINISHED: "job finished",
+    JobStatus.ERROR: "job failed",
+    JobStatus.CANCELED: "job canceled",
+    JobStatus.RUNNING: "job started running",
+}
+
+
+def ask(run: Run, backend_names: Collection[str]) -> None:
+    """Ask these backends for every batch job that has not ended."""
+    run.stats["track_statuses"] += 1
+    for job in run.store.jobs.polled(backend_names):
+        run.ask("poll", job, _describe)
+
+
+def record(run: Run, results: Sequence[Done]) -> None:
+    """Record what the backends said, in one transaction; one answer that fails stops none of the others."""
+    at = run.now()
+    steps: list[Step] = []
+    not_found: list[Job] = []
+    for done in results:
+        job: Job = done.subject
+        if done.error is None:
+            run.stats["job describe"] += 1
+            steps.append(_step(run, job, done.value))
+        elif _is_not_found(done.error):
+            not_found.append(job)
+        else:
+            _note_failure(run, job, done.error)
+    moved = run.store.progress.record(steps, at=at)
+    run.store.progress.record_not_found(not_found, at=at)
+    _note_titles(run, results)
+    _tell(run, [step for step in steps if step.job not in moved])
+
+
+def cancel_overdue(run: Run) -> None:
+    """Cancel the jobs that have run for longer than `cancel_running_job_after`."""
+    limit = run.settings.cancel_running_after
+    if limit is None:
+        return
+    for job in run.store.jobs.of_status([JobStatus.RUNNING]):
+        if job.backend_name in run.gateways and is_overdue(job, at=run.now(), limit=limit):
+            if job.cancel_requested_at is None:
+                log.warning("row %d has run for more than %s: canceled", job.number, limit)
+                run.store.progress.request_cancel(job, at=run.now())
+            run.ask("cancel", job, _stop)
+
+
+def record_cancels(run: Run, results: Sequence[Done]) -> None:
+    """Log cancellations that were refused; the backend is asked again in the next round."""
+    for done in results:
+        if done.error is not None:
+            run.log_once(("cancel", done.subject.number), "row %d: %s", done.subject.number, done.error)
+
+
+def _describe(gateway: Gateway, batch_job_id: str) -> Observation:
+    return gateway.get_batch_job(batch_job_id)
+
+
+def _stop(gateway: Gateway, batch_job_id: str) -> None:
+    gateway.stop(batch_job_id)
+
+
+def _step(run: Run, job: Job, seen: Observation) -> Step:
+    verdict = judge(job, seen.status, at=run.now(), grace=run.settings.grace)
+    if verdict.is_unknown_word:
+        run.log_once(
+            ("word", seen.status, job.status),
+            "row %d is %s, and its backend says %r, which does not follow; it stays as it is",
+            *(job.number, job.status, seen.status),
+        )
+    return make_step(run, job, seen, verdict)
+
+
+def _is_not_found(error: Exception) -> bool:
+    return isinstance(error, BackendRefusedError) and (
+        error.http_status == 404 or error.code == "JobNotFound"
+    )
+
+
+def _note_failure(run: Run, job: Job, error: Exception) -> None:
+    run.stats["job tracking error"] += 1
+    if run.pause(str(job.backend_name), error) is None:
+        run.log_once(("poll", job.number), "row %d: status not known for now: %s", job.number, error)
+
+
+def _note_titles(run: Run, results: Sequence[Done]) -> None:
+    """Notice, at the first batch job seen on a backend, whether titles come back as they were sent."""
+    known = {b.name: b.keeps_titles for b in run.store.backends.all()}
+    for done in results:
+        job: Job = done.subject
+        batch_job = job.attempt.batch_job if job.attempt else None
+        name = str(job.backend_name)
+        if done.error is None and batch_job and batch_job.tag and known.get(name) is None:
+            known[name] = batch_job.tag in (done.value.title or "")
+            run.store.backends.record_titles(name, keeps_titles=bool(known[name]))
+
+
+def _tell(run: Run, steps: Sequence[Step]) -> None:
+    for step in steps:
+        if step.status is not step.job.status:
+            log.info("row %d: %s -> %s", step.job.number, step.job.status, step.status)
+            if step.status in _COUNTERS:
+                run.stats[_COUNTERS[step.status]] += 1

@@ -1,0 +1,116 @@
+"""Requests in threads: a lane per backend, so that a silent one holds up no other."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Collection, Hashable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A task that is done: what it was about, and what it returned or raised."""
+
+    kind: str
+    subject: Any
+    value: Any = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    kind: str
+    key: Hashable
+    subject: Any
+    function: Callable[[], Any]
+
+
+class Pool:
+    """Runs tasks in daemon threads and hands their results to the thread that collects them.
+
+    Daemon threads, so that an interpreter can always exit: whatever a request was about, its intent is
+    stored before it leaves, and the next run finds out what became of it.
+    """
+
+    def __init__(self, threads_per_lane: int = 8) -> None:
+        self._threads_per_lane = threads_per_lane
+        self._lanes: dict[str, _Lane] = {}
+        self._under_way: dict[Hashable, str] = {}
+        self._done: queue.SimpleQueue[tuple[Hashable, Done] | None] = queue.SimpleQueue()
+
+    def submit(
+        self, kind: str, *, lane: str, key: Hashable, subject: Any, function: Callable[[], Any]
+    ) -> bool:
+        """Run *function* in *lane*; return False if the task with that *kind* and *key* is under way."""
+        if (kind, key) in self._under_way:
+            return False
+        self._under_way[kind, key] = kind
+        if lane not in self._lanes:
+            self._lanes[lane] = _Lane(lane, self._threads_per_lane, self._done)
+        self._lanes[lane].put(_Task(kind=kind, key=(kind, key), subject=subject, function=function))
+        return True
+
+    def collect(self, timeout: float) -> list[Done]:
+        """Wait at most *timeout* seconds until something is done, or `wake` is called; return all that is."""
+        found: list[Done] = []
+        try:
+            item = self._done.get(timeout=timeout) if timeout > 0 else self._done.get_nowait()
+            while True:
+                if item is not None:
+                    self._under_way.pop(item[0], None)
+                    found.append(item[1])
+                item = self._done.get_nowait()
+        except queue.Empty:
+            return found
+
+    def count(self, kinds: Collection[str] | None = None) -> int:
+        """Count the tasks of these *kinds* that are under way."""
+        return sum(kinds is None or kind in kinds for kind in self._under_way.values())
+
+    def wake(self) -> None:
+        """End a wait of `collect`; safe in a signal handler."""
+        self._done.put(None)
+
+    def close(self) -> None:
+        """Let every thread end after what it is doing; tasks that have not begun are dropped."""
+        for lane in self._lanes.values():
+            lane.close()
+
+
+class _Lane:
+    """A queue of tasks, and the threads that take from it."""
+
+    def __init__(self, name: str, most: int, done: queue.SimpleQueue[tuple[Hashable, Done] | None]) -> None:
+        self._name = name
+        self._most = most
+        self._done = done
+        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+        self._waiting = threading.Semaphore(0)
+
+    def put(self, task: _Task) -> None:
+        self._tasks.put(task)
+        if not self._waiting.acquire(blocking=False) and len(self._threads) < self._most:
+            thread = threading.Thread(target=self._work, name=f"openeo-jobs {self._name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        while not self._tasks.empty():
+            self._tasks.get_nowait()
+        for _ in self._threads:
+            self._tasks.put(None)
+
+    def _work(self) -> None:
+        while (task := self._tasks.get()) is not None:
+            self._done.put((task.key, _run(task)))
+            self._waiting.release()
+
+
+def _run(task: _Task) -> Done:
+    try:
+        return Done(kind=task.kind, subject=task.subject, value=task.function())
+    except Exception as error:
+        return Done(kind=task.kind, subject=task.subject, error=error)

@@ -1,0 +1,133 @@
+"""Find out what became of requests whose outcome is unknown, from complete listings."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from openeo_jobs.backends.gateway import Listing, Observation
+from openeo_jobs.errors import JobMovedError
+from openeo_jobs.jobs import BatchJob, Job
+from openeo_jobs.policy.observation import judge, may_be_lost
+from openeo_jobs.policy.submission import (
+    Adopt,
+    AskPerson,
+    LookUp,
+    Release,
+    is_proved_absent,
+    pick_original,
+    settle,
+    titles_are_dropped,
+)
+from openeo_jobs.status import BACKEND_WORDS, JobStatus
+from openeo_jobs.tracking.pool import Done
+from openeo_jobs.tracking.run import Run, log
+from openeo_jobs.tracking.steps import make_step
+
+
+def reconcile(run: Run, backend_names: Collection[str]) -> None:
+    """Settle every row whose `start_job` did not return; where it takes a listing, ask for one."""
+    wanted: set[str] = set()
+    for job, posts in run.store.creations.unresolved(run.runner_id):
+        try:
+            decision = _settle_one(run, job, posts)
+        except JobMovedError as error:
+            log.info("%s", error)
+            continue
+        if isinstance(decision, LookUp):
+            wanted |= {post.backend_name for post in decision.batch_jobs}
+    wanted |= {str(job.backend_name) for job in _lost_candidates(run, backend_names)}
+    for name in wanted & set(backend_names):
+        gateway = run.gateways[name]
+        run.pool.submit(
+            "list", lane=name, key=name, subject=(name, run.now()), function=gateway.list_batch_jobs
+        )
+
+
+def record(run: Run, results: Sequence[Done]) -> None:
+    """Draw from listings what they prove."""
+    for done in results:
+        name, asked_at = done.subject
+        if done.error is not None:
+            if run.pause(name, done.error) is None:
+                run.log_once(("list", name), "%s: no listing for now: %s", name, done.error)
+            continue
+        listing: Listing = done.value
+        for job, posts in run.store.creations.unresolved(run.runner_id):
+            decision = settle(posts)
+            if isinstance(decision, LookUp):
+                for post in decision.batch_jobs:
+                    if post.backend_name == name and (post.ended_at is None or post.ended_at <= asked_at):
+                        _look_up(run, job, post, listing)
+        for job in _lost_candidates(run, [name]):
+            _judge_lost(run, job, listing)
+
+
+def _settle_one(run: Run, job: Job, posts: list[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
+    decision, at = settle(posts), run.now()
+    if isinstance(decision, Release):
+        log.info("row %d: %s; back in line", job.number, decision.reason)
+        run.store.creations.release(job, at=at, reason=decision.reason)
+    elif isinstance(decision, Adopt):
+        batch_job = decision.batch_job
+        log.info("row %d: batch job %s adopted", job.number, batch_job.batch_job_id)
+        was_started = batch_job.start_sent_at is not None
+        status = JobStatus.QUEUED_FOR_START if was_started else JobStatus.CREATED
+        run.store.creations.adopt(job, batch_job.id, at=at, reason="adopted", status=status)
+    elif isinstance(decision, AskPerson):
+        log.error("row %d waits for a person: %s", job.number, decision.reason)
+        run.store.creations.ask_person(job, reason=decision.reason, at=at)
+    return decision
+
+
+def _look_up(run: Run, job: Job, post: BatchJob, listing: Listing) -> None:
+    at = run.now()
+    found = [seen for seen in listing.batch_jobs if post.tag and post.tag in (seen.title or "")]
+    if found:
+        _record_found(run, job, post, found)
+    elif not listing.is_complete:
+        run.log_once(("partial", post.backend_name), "%s: the listing is not complete", post.backend_name)
+    elif titles_are_dropped(_keeps_titles(run, post.backend_name), [s.title for s in listing.batch_jobs]):
+        reason = f"outcome of creation unknown, and {post.backend_name} does not return the titles"
+        log.error("row %d waits for a person: %s", job.number, reason)
+        run.store.creations.ask_person(job, reason=reason, at=at)
+    elif post.absent_since is None:
+        run.store.creations.record_absent([post.id], at=at)
+    elif is_proved_absent(post, at=at, grace=run.settings.grace):
+        run.store.creations.record_not_created(post.id)
+
+
+def _record_found(run: Run, job: Job, post: BatchJob, found: list[Observation]) -> None:
+    """Store the batch job that a request created; copies that a proxy made are orphans."""
+    original, copies = pick_original(found)
+    run.store.creations.record_found(post.id, original.batch_job_id)
+    for copy in copies:
+        log.warning("row %d: %s is a copy that nobody started", job.number, copy.batch_job_id)
+        run.store.creations.record_orphan(
+            job, backend_name=post.backend_name, batch_job_id=copy.batch_job_id, at=run.now()
+        )
+
+
+def _keeps_titles(run: Run, backend_name: str) -> bool | None:
+    return next((b.keeps_titles for b in run.store.backends.all() if b.name == backend_name), None)
+
+
+def _lost_candidates(run: Run, backend_names: Collection[str]) -> list[Job]:
+    at, lost_after = run.now(), run.settings.lost_after
+    return [
+        job
+        for job in run.store.jobs.polled(backend_names)
+        if job.attempt is not None and may_be_lost(job.attempt, at=at, lost_after=lost_after)
+    ]
+
+
+def _judge_lost(run: Run, job: Job, listing: Listing) -> None:
+    """Let the listing have the last word on a batch job that its backend did not know for long."""
+    at = run.now()
+    seen = next((s for s in listing.batch_jobs if s.batch_job_id == job.batch_job_id), None)
+    if seen is not None and seen.status in BACKEND_WORDS:
+        verdict = judge(job, seen.status, at=at, grace=run.settings.grace)
+        run.store.progress.record([make_step(run, job, seen, verdict)], at=at)
+    elif seen is None and listing.is_complete:
+        log.error("row %d is lost: %s no longer knows %s", job.number, job.backend_name, job.batch_job_id)
+        run.stats["job lost"] += 1
+        run.store.progress.record_lost(job, at=at)

@@ -1,0 +1,111 @@
+"""This process as a runner: who it is, whether another one is dead, and its heartbeat."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import sys
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from openeo_jobs.errors import DatabaseError
+from openeo_jobs.jobs import Runner
+from openeo_jobs.policy.ownership import Sighting, is_dead
+from openeo_jobs.storage.store import JobStore
+
+BEATS_PER_LEASE = 4
+
+
+def describe_runner(*, at: datetime) -> Runner:
+    """Describe this process."""
+    return Runner(
+        uuid=uuid.uuid4().hex,
+        host=platform.node(),
+        boot_id=_boot_id(),
+        pid_namespace=_pid_namespace(),
+        pid=os.getpid(),
+        process_started_at=_process_started_at(os.getpid()) or "",
+        started_at=at,
+        command=shlex.join([Path(sys.executable).name, *sys.argv]),
+        folder=str(Path.cwd()),
+        heartbeat_at=at,
+    )
+
+
+def make_judge(*, now: Callable[[], datetime], lease: timedelta) -> Callable[[Runner], bool]:
+    """Return a judge that says whether a runner is dead, as seen from this process."""
+
+    def judge(runner: Runner) -> bool:
+        sighting = Sighting(
+            boot_id=_boot_id(),
+            pid_namespace=_pid_namespace(),
+            process_started_at=_process_started_at(runner.pid),
+        )
+        return is_dead(runner, sighting, at=now(), lease=lease)
+
+    return judge
+
+
+@contextmanager
+def running(
+    store: JobStore, *, is_dead: Callable[[Runner], bool], now: Callable[[], datetime], lease: timedelta
+) -> Iterator[int]:
+    """Be a runner of the campaign: registered, with a heartbeat every quarter of a lease; yield its id."""
+    runner_id = store.runners.begin(describe_runner(at=now()), is_dead=is_dead, at=now())
+    ended = threading.Event()
+    beat = partial(store.runners.beat, runner_id)
+    thread = threading.Thread(
+        target=_keep_beating,
+        args=(beat, now, lease.total_seconds() / BEATS_PER_LEASE, ended),
+        name="openeo-jobs heartbeat",
+        daemon=True,
+    )
+    thread.start()
+    try:
+        yield runner_id
+    finally:
+        ended.set()
+        thread.join(timeout=1)
+        store.runners.end(runner_id, at=now())
+
+
+def _keep_beating(
+    beat: Callable[..., None], now: Callable[[], datetime], interval: float, ended: threading.Event
+) -> None:
+    while not ended.wait(interval):
+        with suppress(DatabaseError):  # the next beat, or the next round, says it
+            beat(at=now())
+
+
+def _boot_id() -> str:
+    linux = Path("/proc/sys/kernel/random/boot_id")
+    try:
+        return linux.read_text().strip()
+    except OSError:
+        return f"{platform.node()} {psutil.boot_time():.0f}"
+
+
+def _pid_namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _process_started_at(pid: int) -> str | None:
+    """Return when the process of *pid* started, as text that equals only itself; None: no such process."""
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() == psutil.STATUS_ZOMBIE else f"{process.create_time():.2f}"
+    except psutil.NoSuchProcess:
+        return None
+    except psutil.AccessDenied:
+        return "not to be seen"

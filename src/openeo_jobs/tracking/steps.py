@@ -1,0 +1,26 @@
+"""From what a backend said to what is stored of it."""
+
+from __future__ import annotations
+
+from openeo_jobs.backends.gateway import Observation
+from openeo_jobs.jobs import Job, ResultsStatus
+from openeo_jobs.policy.observation import Verdict
+from openeo_jobs.status import JobStatus
+from openeo_jobs.storage.progress import Step
+from openeo_jobs.tracking.run import Run
+
+
+def make_step(run: Run, job: Job, seen: Observation, verdict: Verdict) -> Step:
+    """Make the step that stores *verdict* and what else was *seen*."""
+    wants_results = run.settings.downloads_results and not run.user_code.has_hook(JobStatus.FINISHED)
+    return Step(
+        job=job,
+        status=verdict.status,
+        word=seen.status,
+        reason=verdict.reason,
+        created_seen_at=verdict.created_seen_at,
+        may_start_again=verdict.may_start_again,
+        costs=seen.costs,
+        usage=dict(seen.usage),
+        results_status=ResultsStatus.PENDING if wants_results else ResultsStatus.NOT_WANTED,
+    )

@@ -1,0 +1,157 @@
+"""Create batch jobs: claim a row, call `start_job`, store every create request before it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from openeo_jobs.backends.foreign import as_backend_error
+from openeo_jobs.errors import BackendError, CallbackError, JobMovedError
+from openeo_jobs.jobs import Job, Outcome
+from openeo_jobs.policy.failures import make_failure
+from openeo_jobs.policy.submission import can_be_tried_again
+from openeo_jobs.tracking import starter
+from openeo_jobs.tracking.run import Returned, Run, log
+
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def submit(run: Run, find_caps: Callable[[], Mapping[str, int]]) -> None:
+    """Submit waiting rows, one after the other, until no slot is free on the backends that are open.
+
+    *find_caps* returns those and their caps; it is asked for every row, as a backend may have to pause.
+    """
+    while not run.stopping.is_set():
+        claimed = run.store.claims.claim(runner_id=run.runner_id, caps=find_caps(), at=run.now(), limit=1)
+        if not claimed:
+            return
+        for job in claimed:
+            try:
+                submit_one(run, job)
+            except JobMovedError as error:
+                log.warning("%s", error)
+
+
+def submit_one(run: Run, job: Job) -> None:
+    """Call `start_job` for a claimed row, and store what came of it."""
+    call = Call(run, job)
+    run.stats["start_job call"] += 1
+    run.stats["job launch"] += 1
+    try:
+        returned = run.user_code.start_job(job, call.backend_name, call)
+    except Exception as error:
+        run.stats["start_job error"] += 1
+        _store_failure(run, job, call, call.explain(error))
+    else:
+        _store_return(run, job, returned)
+
+
+def make_tag(run: Run, job: Job) -> str:
+    """Make the tag of a create request: `oj-<campaign>-<row, base 36>-<random>`."""
+    return f"oj-{run.campaign.uid[:6]}-{_base36(job.number)}-{run.make_token()}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredIntent:
+    """A create request that the database knows; *number* is its batch job there."""
+
+    number: int
+    tag: str | None
+
+
+@dataclass(slots=True)
+class Call:
+    """One call of `start_job`, told by the wire about what it sends."""
+
+    run: Run
+    job: Job
+    outcomes: list[Outcome] = field(default_factory=list)
+    has_failed_request: bool = False
+
+    @property
+    def backend_name(self) -> str:
+        """The backend that the row was claimed for."""
+        return str(self.job.backend_name)
+
+    def creating(self, backend_name: str, fingerprint: str, title: str | None) -> StoredIntent:
+        """Store the intent, with its tag."""
+        tag = make_tag(self.run, self.job) if self.run.settings.tags_titles else None
+        number = self.run.store.creations.record_intent(
+            self.job, backend_name=backend_name, fingerprint=fingerprint, tag=tag, at=self.run.now()
+        )
+        return StoredIntent(number, tag)
+
+    def created(
+        self, intent: StoredIntent, outcome: Outcome, batch_job_id: str | None, message: str | None
+    ) -> None:
+        """Store the outcome."""
+        self.outcomes.append(outcome)
+        self.run.store.creations.record_outcome(
+            intent.number, outcome=outcome, batch_job_id=batch_job_id, at=self.run.now()
+        )
+
+    def starting(self, backend_name: str, batch_job_id: str) -> None:
+        """Store that the callback itself asks for the start."""
+        self.run.store.creations.record_start_sent(
+            self.job, backend_name=backend_name, batch_job_id=batch_job_id, at=self.run.now()
+        )
+
+    def started(self, backend_name: str, batch_job_id: str, error: BackendError | None) -> None:
+        """Take the start back if it was definitely refused; otherwise what is seen decides."""
+        if error is not None and starter.is_definitely_refused(error):
+            self.run.store.creations.record_start_sent(
+                self.job, backend_name=backend_name, batch_job_id=batch_job_id, at=None
+            )
+
+    def saw(self, backend_name: str, error: BackendError) -> None:
+        """Remember that a request failed; whether it matters, `start_job` decides."""
+        self.has_failed_request = True
+        log.debug("row %d: %s: %s", self.job.number, backend_name, error)
+
+    def explain(self, error: Exception) -> Exception:
+        """Return what *error*, raised by `start_job`, is: a failure of the backend, or of the callback."""
+        failure = as_backend_error(error) if self.has_failed_request else None
+        return failure or CallbackError(f"{type(error).__name__}: {error} in start_job")
+
+
+def _store_return(run: Run, job: Job, returned: Returned | None) -> None:
+    at = run.now()
+    if returned is None:
+        run.stats["start_job skipped"] += 1
+        run.store.creations.skip(job, at=at)
+        return
+    chosen = run.store.creations.choose(
+        job, backend_name=returned.backend_name, batch_job_id=returned.batch_job_id, at=at
+    )
+    log.info("row %d: batch job %s on %s", job.number, returned.batch_job_id, returned.backend_name)
+    if returned.backend_name in run.gateways:
+        starter.start(run, [chosen], is_fresh=True)
+
+
+def _store_failure(run: Run, job: Job, call: Call, error: Exception) -> None:
+    """Store why a call failed: the row fails, or goes back in line, or waits until its outcome is known."""
+    at = run.now()
+    retry_at = run.pause(call.backend_name, error)
+    if Outcome.UNKNOWN in call.outcomes:
+        log.warning("row %d: outcome of creation unknown (%s); a listing will tell", job.number, error)
+        return
+    failure = make_failure(error, at=at)
+    is_certain = Outcome.CREATED not in call.outcomes
+    if is_certain and retry_at is not None:
+        run.store.creations.release(job, at=at, reason=failure.message, failure=failure, not_before=retry_at)
+    elif is_certain and can_be_tried_again(job, failure):
+        not_before = at + run.settings.poll_sleep
+        run.store.creations.release(
+            job, at=at, reason=failure.message, failure=failure, not_before=not_before
+        )
+    else:
+        log.warning("row %d: start_failed: %s", job.number, error)
+        run.store.creations.fail(job, failure, at=at)
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits or "0"

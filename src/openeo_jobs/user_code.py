@@ -1,0 +1,119 @@
+"""The user's code, as a run calls it: connections, `start_job`, hooks, the files that a manager names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openeo import BatchJob, Connection
+
+from openeo_jobs.backends.gateway import Gateway
+from openeo_jobs.backends.openeo import OpenEOGateway
+from openeo_jobs.backends.wire import Watcher, watching
+from openeo_jobs.errors import CallbackError
+from openeo_jobs.frames import to_series
+from openeo_jobs.jobs import Campaign, Job
+from openeo_jobs.mirror import Mirror
+from openeo_jobs.status import JobStatus
+from openeo_jobs.tracking.run import Returned
+
+if TYPE_CHECKING:
+    from openeo_jobs.manager import MultiBackendJobManager
+
+StartJob = Callable[..., BatchJob | None]
+
+
+class ManagersCode:
+    """What a manager, its subclass and its callback do for a run (`openeo_jobs.tracking.run.UserCode`)."""
+
+    def __init__(
+        self,
+        manager: MultiBackendJobManager,
+        *,
+        start_job: StartJob,
+        campaign: Campaign,
+        mirror: Mirror | None,
+        hooks: dict[JobStatus, Callable[[BatchJob, Any], object]],
+    ) -> None:
+        self._manager = manager
+        self._start_job = start_job
+        self._campaign = campaign
+        self._mirror = mirror
+        self._hooks = hooks
+        self.hooked_job: Job | None = None
+        """The job whose hook is being called."""
+
+    def connect(self, backend_name: str) -> Gateway:
+        """Get the connection of a backend, watched, and return a gateway over it."""
+        self._manager._get_connection(backend_name)
+        return OpenEOGateway(backend_name, lambda: self._manager._connections[backend_name])
+
+    def disconnect(self, backend_name: str) -> None:
+        """Forget the connection, so that its callable logs in anew."""
+        self._manager._connections.pop(backend_name, None)
+
+    def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
+        """Call `start_job` with exactly the documented keywords."""
+        connection = self._manager._get_connection(backend_name)
+        row = to_series(job, self._campaign)
+        with watching(watcher):
+            batch_job = self._start_job(
+                row=row,
+                connection_provider=self._manager._get_connection,
+                connection=connection,
+                provider=backend_name,
+            )
+        return None if batch_job is None else self._describe(batch_job)
+
+    def has_hook(self, status: JobStatus) -> bool:
+        """Say whether the hook for jobs that end with *status* is overridden."""
+        return status in self._hooks
+
+    def call_hook(self, job: Job) -> None:
+        """Call the hook with the batch job and the row as it is now."""
+        connection = self._manager._get_connection(str(job.backend_name))
+        self.hooked_job = job
+        try:
+            self._hooks[job.status](connection.job(str(job.batch_job_id)), to_series(job, self._campaign))
+        finally:
+            self.hooked_job = None
+
+    def job_folder(self, batch_job_id: str) -> Path:
+        """Return the folder that `get_job_dir` names."""
+        return Path(self._manager.get_job_dir(batch_job_id))
+
+    def metadata_path(self, batch_job_id: str) -> Path:
+        """Return the file that `get_job_metadata_path` names."""
+        return Path(self._manager.get_job_metadata_path(batch_job_id))
+
+    def error_log_path(self, batch_job_id: str) -> Path:
+        """Return the file that `get_error_log_path` names."""
+        return Path(self._manager.get_error_log_path(batch_job_id))
+
+    def write_mirror(self) -> bool:
+        """Bring the CSV up to date, where there is one."""
+        return self._mirror is not None and self._mirror.write()
+
+    def _describe(self, batch_job: Any) -> Returned:
+        batch_job_id = getattr(batch_job, "job_id", None)
+        connection = getattr(batch_job, "connection", None)
+        if not isinstance(batch_job_id, str) or not batch_job_id:
+            raise CallbackError(
+                f"start_job returned {type(batch_job).__name__}; return the batch job that create_job() gives, "
+                "or None to skip the row"
+            )
+        name = self._find_backend(connection)
+        if name is None:
+            raise CallbackError(
+                f"start_job returned batch job {batch_job_id} of a connection that is not registered; "
+                "use the argument connection, or connection_provider(name)"
+            )
+        return Returned(backend_name=name, batch_job_id=batch_job_id)
+
+    def _find_backend(self, connection: Connection | None) -> str | None:
+        """Return the name of the backend that *connection* leads to: the same object, else the same root."""
+        known = self._manager._connections
+        same = [name for name, one in known.items() if one is connection]
+        url = getattr(connection, "root_url", None)
+        return next(iter(same + [name for name, one in known.items() if one.root_url == url]), None)
