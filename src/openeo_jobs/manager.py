@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import secrets
 from collections.abc import Callable
@@ -20,14 +19,13 @@ from openeo_jobs.campaign import begin_or_go_on, check_files, encode, locate
 from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Backend
 from openeo_jobs.mirror import Mirror
-from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.store import open_store_for_run
 from openeo_jobs.tracking import downloader, loop
 from openeo_jobs.tracking.pool import Pool
 from openeo_jobs.tracking.run import Run, Settings
-from openeo_jobs.tracking.runner import make_judge, running
+from openeo_jobs.tracking.runner import describe_command, make_judge, running
 from openeo_jobs.tracking.stopping import Stopper
-from openeo_jobs.user_code import ManagersCode, StartJob
+from openeo_jobs.user_code import ManagersCode, StartJob, check_start_job, find_hooks
 
 log = logging.getLogger("openeo_jobs")
 
@@ -154,7 +152,9 @@ class MultiBackendJobManager:
         Raises `UsageError` for a call that cannot be carried out, `DatabaseError` for a database that cannot
         be used, before anything is changed; `KeyboardInterrupt` after a Ctrl-C.
         """
-        start_job = self._check_call(start_job)
+        if not self.backends:
+            raise UsageError('run_jobs: no backends; first: manager.add_backend("name", connection=...)')
+        start_job = check_start_job(start_job)
         location, table = locate(job_db, output_file), encode(df)
         check_files(location, table)
         judge = make_judge(now=_now, lease=self._lease)
@@ -167,7 +167,11 @@ class MultiBackendJobManager:
                 mirror.check()
             campaign = begin_or_go_on(store, table, make_uid=lambda: _random_text(12), at=_now())
             self._code = ManagersCode(
-                self, start_job=start_job, campaign=campaign, mirror=mirror, hooks=self._find_hooks()
+                self,
+                start_job=start_job,
+                campaign=campaign,
+                mirror=mirror,
+                hooks=find_hooks(self, MultiBackendJobManager),
             )
             self._run = Run(
                 store=store,
@@ -236,6 +240,8 @@ class MultiBackendJobManager:
         with Stopper(run.stop, patience_seconds=loop.FAREWELL_SECONDS) as stopper:
             loop.keep_going(run, lambda: loop.do_one_round(run))
             loop.say_farewell(run, patience_seconds=stopper.seconds_left())
+        if stopper.signal is not None:
+            log.warning("stopped; batch jobs go on at their backends. Go on with: %s", describe_command())
         stopper.raise_signal()
         return dict(run.stats)
 
@@ -255,38 +261,6 @@ class MultiBackendJobManager:
             self._connections[backend_name] = connection
         watch(self._connections[backend_name], backend_name)
         return self._connections[backend_name]
-
-    def _check_call(self, start_job: StartJob | None) -> StartJob:
-        if not self.backends:
-            raise UsageError('run_jobs: no backends; first: manager.add_backend("name", connection=...)')
-        if not callable(start_job):
-            raise UsageError(
-                "run_jobs: start_job is missing; give a function that creates the batch job of a row: "
-                "def start_job(row, connection, **kwargs): ..."
-            )
-        try:
-            inspect.signature(start_job).bind(row=0, connection_provider=0, connection=0, provider=0)
-        except TypeError as error:
-            raise UsageError(
-                f"run_jobs: start_job cannot be called with row=, connection_provider=, connection= and "
-                f"provider= ({error}); add **kwargs to its parameters"
-            ) from error
-        except ValueError:  # a callable without a signature
-            pass
-        return start_job
-
-    def _find_hooks(self) -> dict[JobStatus, Callable[[BatchJob, Any], object]]:
-        """Return the hooks that a subclass, or an instance, has put in the place of ours."""
-        hooks = {
-            JobStatus.FINISHED: "on_job_done",
-            JobStatus.ERROR: "on_job_error",
-            JobStatus.CANCELED: "on_job_cancel",
-        }
-        return {
-            status: getattr(self, name)
-            for status, name in hooks.items()
-            if getattr(getattr(self, name), "__func__", None) is not getattr(MultiBackendJobManager, name)
-        }
 
     def _settings(self) -> Settings:
         return Settings(

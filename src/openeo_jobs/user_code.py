@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,7 @@ from openeo import BatchJob, Connection
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.backends.wire import Watcher, watching
-from openeo_jobs.errors import CallbackError
+from openeo_jobs.errors import CallbackError, UsageError
 from openeo_jobs.frames import to_series
 from openeo_jobs.jobs import Campaign, Job
 from openeo_jobs.mirror import Mirror
@@ -22,6 +23,41 @@ if TYPE_CHECKING:
     from openeo_jobs.manager import MultiBackendJobManager
 
 StartJob = Callable[..., BatchJob | None]
+Hook = Callable[[BatchJob, Any], object]
+
+_HOOK_NAMES = {
+    JobStatus.FINISHED: "on_job_done",
+    JobStatus.ERROR: "on_job_error",
+    JobStatus.CANCELED: "on_job_cancel",
+}
+
+
+def check_start_job(start_job: Any) -> StartJob:
+    """Return *start_job* if it can be called as documented; say what is missing otherwise."""
+    if not callable(start_job):
+        raise UsageError(
+            "run_jobs: start_job is missing; give a function that creates the batch job of a row: "
+            "def start_job(row, connection, **kwargs): ..."
+        )
+    try:
+        inspect.signature(start_job).bind(row=0, connection_provider=0, connection=0, provider=0)
+    except TypeError as error:
+        raise UsageError(
+            "run_jobs: start_job cannot be called with row=, connection_provider=, connection= and "
+            f"provider= ({error}); add **kwargs to its parameters"
+        ) from error
+    except ValueError:  # a callable without a signature
+        pass
+    return start_job
+
+
+def find_hooks(manager: MultiBackendJobManager, original: type) -> dict[JobStatus, Hook]:
+    """Return the hooks that a subclass, or an instance, has put in the place of those of *original*."""
+    return {
+        status: getattr(manager, name)
+        for status, name in _HOOK_NAMES.items()
+        if getattr(getattr(manager, name), "__func__", None) is not getattr(original, name)
+    }
 
 
 class ManagersCode:
@@ -34,7 +70,7 @@ class ManagersCode:
         start_job: StartJob,
         campaign: Campaign,
         mirror: Mirror | None,
-        hooks: dict[JobStatus, Callable[[BatchJob, Any], object]],
+        hooks: dict[JobStatus, Hook],
     ) -> None:
         self._manager = manager
         self._start_job = start_job

@@ -133,10 +133,12 @@ def _connect(run: Run) -> None:
     for name, backend in _backends(run).items():
         if name in run.gateways or not _is_due(run, backend):
             continue
+        began_at = run.now()
         try:
             gateway = run.user_code.connect(name)
         except Exception as error:
-            run.pause(name, _as_connect_error(error))
+            # Connecting holds up the round: a slow failure is tried again so rarely that it costs little.
+            run.pause(name, _as_connect_error(error), at_least=(run.now() - began_at) * 10)
             continue
         run.gateways[name] = gateway
         run.pool.submit("facts", lane=name, key=name, subject=gateway, function=gateway.get_currency)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from openeo_jobs.backends.gateway import Listing, Observation
-from openeo_jobs.errors import JobMovedError
+from openeo_jobs.errors import CallbackError, JobMovedError
 from openeo_jobs.jobs import BatchJob, Job
+from openeo_jobs.policy.failures import make_failure
 from openeo_jobs.policy.observation import judge, may_be_lost
 from openeo_jobs.policy.submission import (
     Adopt,
@@ -26,15 +27,7 @@ from openeo_jobs.tracking.steps import make_step
 
 def reconcile(run: Run, backend_names: Collection[str]) -> None:
     """Settle every row whose `start_job` did not return; where it takes a listing, ask for one."""
-    wanted: set[str] = set()
-    for job, posts in run.store.creations.unresolved(run.runner_id):
-        try:
-            decision = _settle_one(run, job, posts)
-        except JobMovedError as error:
-            log.info("%s", error)
-            continue
-        if isinstance(decision, LookUp):
-            wanted |= {post.backend_name for post in decision.batch_jobs}
+    wanted = _settle_all(run)
     wanted |= {str(job.backend_name) for job in _lost_candidates(run, backend_names)}
     for name in wanted & set(backend_names):
         gateway = run.gateways[name]
@@ -60,6 +53,21 @@ def record(run: Run, results: Sequence[Done]) -> None:
                         _look_up(run, job, post, listing)
         for job in _lost_candidates(run, [name]):
             _judge_lost(run, job, listing)
+    _settle_all(run)
+
+
+def _settle_all(run: Run) -> set[str]:
+    """Settle what can be settled; return the backends whose listing is needed for the rest."""
+    wanted: set[str] = set()
+    for job, posts in run.store.creations.unresolved(run.runner_id):
+        try:
+            decision = _settle_one(run, job, posts)
+        except JobMovedError as error:
+            log.info("%s", error)
+            continue
+        if isinstance(decision, LookUp):
+            wanted |= {post.backend_name for post in decision.batch_jobs}
+    return wanted
 
 
 def _settle_one(run: Run, job: Job, posts: list[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
@@ -102,7 +110,7 @@ def _record_found(run: Run, job: Job, post: BatchJob, found: list[Observation]) 
     run.store.creations.record_found(post.id, original.batch_job_id)
     for copy in copies:
         log.warning("row %d: %s is a copy that nobody started", job.number, copy.batch_job_id)
-        run.store.creations.record_orphan(
+        run.store.creations.record_copy(
             job, backend_name=post.backend_name, batch_job_id=copy.batch_job_id, at=run.now()
         )
 
@@ -127,6 +135,10 @@ def _judge_lost(run: Run, job: Job, listing: Listing) -> None:
     if seen is not None and seen.status in BACKEND_WORDS:
         verdict = judge(job, seen.status, at=at, grace=run.settings.grace)
         run.store.progress.record([make_step(run, job, seen, verdict)], at=at)
+    elif seen is None and listing.is_complete and job.status is JobStatus.SUBMITTING:
+        error = CallbackError(f"start_job returned {job.batch_job_id}, which {job.backend_name} does not know")
+        log.warning("row %d: start_failed: %s", job.number, error)
+        run.store.creations.fail(job, make_failure(error, at=at), at=at)
     elif seen is None and listing.is_complete:
         log.error("row %d is lost: %s no longer knows %s", job.number, job.backend_name, job.batch_job_id)
         run.stats["job lost"] += 1

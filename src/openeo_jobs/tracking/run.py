@@ -121,12 +121,14 @@ class Run:
             function=lambda: function(gateway, batch_job_id),
         )
 
-    def pause(self, backend_name: str, error: Exception) -> datetime | None:
+    def pause(
+        self, backend_name: str, error: Exception, *, at_least: timedelta = timedelta(0)
+    ) -> datetime | None:
         """Let a backend rest if *error* is about the backend as a whole; return until when."""
         if not pauses_backend(error):
             return None
         kind, at = classify(error), self.now()
-        length = pause_length(kind, self.settings.poll_sleep)
+        length = max(at_least, pause_length(kind, self.settings.poll_sleep))
         is_new = self.store.backends.pause(
             backend_name, kind=kind, reason=str(error), at=at, retry_at=at + length
         )

@@ -34,10 +34,15 @@ def describe_runner(*, at: datetime) -> Runner:
         pid=os.getpid(),
         process_started_at=_process_started_at(os.getpid()) or "",
         started_at=at,
-        command=shlex.join([Path(sys.executable).name, *sys.argv]),
+        command=_command(),
         folder=str(Path.cwd()),
         heartbeat_at=at,
     )
+
+
+def describe_command() -> str:
+    """Return what to type to start this process again."""
+    return f"cd {shlex.quote(str(Path.cwd()))} && {_command()}"
 
 
 def make_judge(*, now: Callable[[], datetime], lease: timedelta) -> Callable[[Runner], bool]:
@@ -83,6 +88,10 @@ def _keep_beating(
     while not ended.wait(interval):
         with suppress(DatabaseError):  # the next beat, or the next round, says it
             beat(at=now())
+
+
+def _command() -> str:
+    return shlex.join([Path(sys.executable).name, *sys.argv])
 
 
 def _boot_id() -> str:

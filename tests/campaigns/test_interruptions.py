@@ -1,0 +1,139 @@
+"""A campaign that is interrupted in the middle, by Ctrl-C or by kill -9, and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import interruptible
+from conftest import make_rows, query, start_job
+from openeo_jobs.errors import CampaignInUseError
+from openeo_jobs.simulator import Simulator
+
+pytestmark = [
+    pytest.mark.wheel,
+    pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
+]
+
+
+def begin(folder: Path, north: Simulator, south: Simulator, *options: str) -> subprocess.Popen[str]:
+    tests = Path(__file__).parent
+    return subprocess.Popen(
+        [sys.executable, tests / "interruptible.py", folder, north.url, south.url, *options],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def wait_until(condition, process: subprocess.Popen[str], seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "it took too long"
+        time.sleep(0.01)
+
+
+def count_finished(folder: Path) -> int:
+    database = folder / "jobs.sqlite"
+    if not database.exists():
+        return 0
+    return query(database, "SELECT count(*) FROM job WHERE status = 'finished'")[0][0]
+
+
+def run_to_the_end(folder: Path, north: Simulator, south: Simulator) -> str:
+    process = begin(folder, north, south)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    return output
+
+
+def check(folder: Path, north: Simulator, south: Simulator) -> None:
+    """Nothing lost, none stuck, nothing started twice, no result missing; by the simulators' own truth."""
+    database = folder / "jobs.sqlite"
+    assert query(database, "SELECT status, results_status, count(*) FROM jobs GROUP BY 1, 2") == [
+        ("finished", "downloaded", interruptible.ROWS)
+    ]
+    executions: Counter[int | str] = Counter()
+    for backend in (north, south):
+        executions.update(backend.truth().executions_per_row)
+    assert executions == {row: 1 for row in range(1, interruptible.ROWS + 1)}
+    chosen = {batch_job_id for (batch_job_id,) in query(database, "SELECT id FROM jobs")}
+    for backend in (north, south):
+        for one in backend.truth().batch_jobs:
+            assert one.id in chosen or one.starts == 0, f"{one.id} was started, and is not in the database"
+    for batch_job_id in chosen:
+        results = folder / "results" / f"job_{batch_job_id}"
+        for name, asset in json.loads((results / "job-results.json").read_text())["assets"].items():
+            assert (results / name).stat().st_size == asset["file:size"]
+    assert query(database, "PRAGMA integrity_check") == [("ok",)]
+    assert query(database, "PRAGMA foreign_key_check") == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_in_order_and_the_next_one_goes_on(tmp_path, north, south, number) -> None:
+    process = begin(tmp_path, north, south)
+    wait_until(lambda: count_finished(tmp_path) >= 10, process)
+    process.send_signal(number)
+    output = process.communicate(timeout=30)[0]
+    assert process.returncode != 0
+    assert "all done" not in output
+    assert "Go on with: cd " in output
+    assert "interruptible.py" in output
+    assert 10 <= count_finished(tmp_path) < interruptible.ROWS
+    open_creations = query(tmp_path / "jobs.sqlite", "SELECT count(*) FROM batch_job WHERE outcome = 'unknown'")
+    assert open_creations == [(0,)]
+    assert query(tmp_path / "jobs.sqlite", "SELECT count(*) FROM runner WHERE ended_at IS NULL") == [(0,)]
+
+    run_to_the_end(tmp_path, north, south)
+    check(tmp_path, north, south)
+
+
+def test_a_second_signal_leaves_now(tmp_path, north, south) -> None:
+    process = begin(tmp_path, north, south, "--slow")
+    assert process.stdout is not None
+    wait_until(lambda: count_finished(tmp_path) >= 0 and "in start_job" in process.stdout.readline(), process)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    began = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert time.monotonic() - began < 2.5
+    assert process.returncode != 0
+
+    run_to_the_end(tmp_path, north, south)
+    check(tmp_path, north, south)
+
+
+def test_a_campaign_that_is_killed_again_and_again_goes_on(tmp_path, north, south) -> None:
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    for goal in (5, 30):
+        process = begin(tmp_path, north, south)
+        wait_until(lambda goal=goal: count_finished(tmp_path) >= goal, process)
+        time.sleep(chance.uniform(0, 0.3))
+        process.kill()
+        process.communicate(timeout=30)
+        assert query(tmp_path / "jobs.sqlite", "PRAGMA integrity_check") == [("ok",)]
+    run_to_the_end(tmp_path, north, south)
+    check(tmp_path, north, south)
+
+
+def test_a_second_live_run_is_refused_and_told_who_runs(tmp_path, north, south, make_manager) -> None:
+    first = begin(tmp_path, north, south)
+    wait_until(lambda: count_finished(tmp_path) >= 1, first)
+    with pytest.raises(CampaignInUseError, match=rf"interruptible\.py.*pid {first.pid} on"):
+        make_manager(north).run_jobs(make_rows(interruptible.ROWS), start_job, tmp_path / "jobs.csv")
+    assert first.communicate(timeout=120)[0].endswith("all done\n")
+    check(tmp_path, north, south)

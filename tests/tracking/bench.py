@@ -1,0 +1,190 @@
+"""A run on fake gateways with a clock of its own, round by round."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from openeo_jobs.backends.wire import Watcher
+from openeo_jobs.errors import BackendError, BackendUnavailableError
+from openeo_jobs.jobs import Backend, Column, Job, NewJob, Outcome, Runner, Table
+from openeo_jobs.status import JobStatus
+from openeo_jobs.storage.store import JobStore, open_store_for_run
+from openeo_jobs.testing import FakeGateway
+from openeo_jobs.tracking import loop
+from openeo_jobs.tracking.pool import Pool
+from openeo_jobs.tracking.run import Returned, Run, Settings
+
+NO_ANSWER = BackendUnavailableError("no answer in time")
+Script = Callable[["Bench", Job, FakeGateway, Watcher], Returned | None]
+
+
+class Crash(BaseException):
+    """The process dies here."""
+
+
+class Bench:
+    """A campaign of `rows` rows on backend `north`; `script` plays the part of `start_job`."""
+
+    def __init__(self, folder: Path, *, rows: int = 1, cap: int = 4, **settings: Any) -> None:
+        self.folder = folder
+        self.now = datetime(2024, 1, 1, tzinfo=UTC)
+        self.gateway = FakeGateway("north")
+        self.script: Script = create
+        self.hooks: dict[JobStatus, Callable[[Job], None]] = {}
+        self.hook_calls: list[tuple[int, JobStatus]] = []
+        self.refusal: Exception | None = None
+        self._settings = settings
+        self._cap = cap
+        self._pids = itertools.count(1)
+        self.store = self._open()
+        jobs = tuple(NewJob(params=f"[{i}]", index_label=str(i)) for i in range(rows))
+        columns = (Column(name="n", dtype="int64"),)
+        self.store.campaigns.begin(
+            Table(columns=columns, index=Column(name="", dtype="int64"), jobs=jobs), uid="abcdef123456", at=self.now
+        )
+        self.run = self._begin()
+
+    def restart(self, *, is_dead: bool = True) -> None:
+        """Go on in another process, after this one has died."""
+        self.run.pool.close()
+        self.store.close()
+        self.store = self._open()
+        self.run = self._begin()
+
+    def round(self, seconds: float = 0) -> None:
+        """Let time pass, then do one round."""
+        self.now += timedelta(seconds=seconds)
+        loop.do_one_round(self.run)
+        loop.settle(self.run, None, 5)
+
+    def job(self, number: int = 1) -> Job:
+        found = self.store.jobs.one(number)
+        assert found is not None
+        return found
+
+    def status(self, number: int = 1) -> JobStatus:
+        return self.job(number).status
+
+    def count(self, method: str) -> int:
+        return sum(call[0] == method for call in self.gateway.calls)
+
+    # What the manager does for a run (`openeo_jobs.tracking.run.UserCode`).
+
+    def connect(self, backend_name: str) -> FakeGateway:
+        if self.refusal is not None:
+            raise self.refusal
+        return self.gateway
+
+    def disconnect(self, backend_name: str) -> None:
+        pass
+
+    def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
+        return self.script(self, job, self.gateway, watcher)
+
+    def has_hook(self, status: JobStatus) -> bool:
+        return status in self.hooks
+
+    def call_hook(self, job: Job) -> None:
+        self.hook_calls.append((job.number, job.status))
+        self.hooks[job.status](job)
+
+    def job_folder(self, batch_job_id: str) -> Path:
+        return self.folder / f"job_{batch_job_id}"
+
+    def metadata_path(self, batch_job_id: str) -> Path:
+        return self.job_folder(batch_job_id) / f"job_{batch_job_id}.json"
+
+    def error_log_path(self, batch_job_id: str) -> Path:
+        return self.job_folder(batch_job_id) / f"job_{batch_job_id}_errors.json"
+
+    def write_mirror(self) -> bool:
+        return False
+
+    def _open(self) -> JobStore:
+        return open_store_for_run(self.folder / "jobs.sqlite", is_dead=lambda runner: True)
+
+    def _begin(self) -> Run:
+        pid = next(self._pids)
+        runner = Runner(
+            uuid=str(pid), host="here", boot_id="b", pid_namespace="n", pid=pid, process_started_at="1",
+            started_at=self.now, command="python x.py", folder="/x", heartbeat_at=self.now,
+        )  # fmt: skip
+        seconds = {"poll_sleep": 60.0, "grace": 120.0, "lost_after": 1800.0, "lease": 120.0}
+        seconds |= {name: value for name, value in self._settings.items() if name in seconds}
+        others = {name: value for name, value in self._settings.items() if name not in seconds}
+        durations = {name: timedelta(seconds=value) for name, value in seconds.items()}
+        campaign = self.store.campaigns.load()
+        assert campaign is not None
+        tokens = itertools.count(100 * pid)
+        run = Run(
+            store=self.store,
+            campaign=campaign,
+            runner_id=self.store.runners.begin(runner, is_dead=lambda other: True, at=self.now),
+            settings=Settings(**durations, **others),
+            caps={"north": self._cap},
+            user_code=self,
+            pool=Pool(),
+            now=lambda: self.now,
+            make_token=lambda: f"{next(tokens):05}",
+        )
+        self.store.backends.register([Backend(name="north", parallel_jobs=self._cap)])
+        return run
+
+
+def post(
+    bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher, *,
+    arrives: bool = True, outcome: Outcome = Outcome.CREATED, title: str = "tile",
+) -> str | None:  # fmt: skip
+    """Send one create request as the wire does, and let the database know of it."""
+    intent = watcher.creating(gateway.name, "fingerprint", title)
+    batch_job_id = gateway.create(f"{title} [{intent.tag}]" if intent.tag else title) if arrives else None
+    watcher.created(intent, outcome, batch_job_id if outcome is Outcome.CREATED else None, None)
+    return batch_job_id
+
+
+def create(bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher) -> Returned:
+    batch_job_id = post(bench, job, gateway, watcher)
+    return Returned(backend_name=gateway.name, batch_job_id=str(batch_job_id))
+
+
+def lose_the_answer(bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher) -> Returned:
+    """The batch job is created, and nobody hears of it."""
+    post(bench, job, gateway, watcher, outcome=Outcome.UNKNOWN)
+    watcher.saw(gateway.name, NO_ANSWER)
+    raise NO_ANSWER
+
+
+def never_arrive(bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher) -> Returned:
+    """Nothing is created, and nobody knows that."""
+    post(bench, job, gateway, watcher, arrives=False, outcome=Outcome.UNKNOWN)
+    watcher.saw(gateway.name, NO_ANSWER)
+    raise NO_ANSWER
+
+
+def die_on_the_wire(bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher) -> Returned:
+    """The process is killed while the request is under way; the batch job is created."""
+    intent = watcher.creating(gateway.name, "fingerprint", "tile")
+    gateway.create(f"tile [{intent.tag}]")
+    raise Crash
+
+
+def die_before_the_wire(bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher) -> Returned:
+    raise Crash
+
+
+def die_before_the_return(bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher) -> Returned:
+    post(bench, job, gateway, watcher)
+    raise Crash
+
+
+def refuse(error: BackendError) -> Script:
+    def script(bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher) -> Returned:
+        post(bench, job, gateway, watcher, arrives=False, outcome=Outcome.NOT_CREATED)
+        watcher.saw(gateway.name, error)
+        raise error
+
+    return script

@@ -1,0 +1,228 @@
+"""What the backends say, and what is stored of it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pytest
+
+from bench import Bench
+from openeo_jobs.errors import BackendAnswerError, BackendRefusedError, BackendUnavailableError
+from openeo_jobs.jobs import ResultsStatus
+from openeo_jobs.status import JobStatus
+
+GONE = BackendRefusedError("no such job", http_status=404, code="JobNotFound")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path)
+    bench.round()
+    return bench
+
+
+def test_statuses_costs_and_usage_are_stored_as_they_are_said(bench: Bench) -> None:
+    fake = bench.gateway.batch_jobs["north-1"]
+    bench.round(60)
+    fake.status = "running"
+    bench.round(60)
+    assert bench.job().attempt.running_start_time == bench.now
+    fake.status, fake.costs = "finished", 4.5
+    fake.usage = {"cpu": {"value": 12.5, "unit": "cpu-seconds"}, "odd": {"value": None}}
+    bench.round(60)
+    attempt = bench.job().attempt
+    assert (attempt.costs, attempt.currency, attempt.ended_at) == (4.5, "credits", bench.now)
+    assert attempt.usage == fake.usage
+    assert [change.new.value for change in bench.store.jobs.history(1)] == [
+        *("submitting", "created", "queued_for_start", "queued", "running", "finished")
+    ]
+
+
+def test_a_word_that_nobody_knows_is_kept_and_warned_about_once(bench: Bench, caplog) -> None:
+    bench.gateway.batch_jobs["north-1"].status = "pondering"
+    bench.round(60)
+    bench.round(60)
+    assert bench.status() is JobStatus.QUEUED_FOR_START
+    assert bench.job().attempt.backend_status == "pondering"
+    assert sum("pondering" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_not_found_right_after_creation_is_normal(bench: Bench) -> None:
+    bench.gateway.batch_jobs["north-1"].is_found = False
+    for _ in range(3):
+        bench.round(60)
+    bench.gateway.batch_jobs["north-1"].is_found = True
+    bench.round(60)
+    assert bench.status() is JobStatus.QUEUED
+    assert bench.job().attempt.not_found_count == 0
+
+
+def test_lost_takes_three_times_a_long_time_and_a_complete_listing(bench: Bench) -> None:
+    fake = bench.gateway.batch_jobs["north-1"]
+    fake.is_found, fake.is_listed = False, False
+    bench.round(60)
+    bench.round(1801)  # long enough, but only the second time
+    assert bench.status() is JobStatus.QUEUED_FOR_START
+    bench.gateway.is_listing_complete = False  # a part of a federation is missing
+    bench.round(60)
+    bench.round(60)
+    assert bench.status() is JobStatus.QUEUED_FOR_START
+    bench.gateway.is_listing_complete = True
+    bench.round(60)
+    assert bench.status() is JobStatus.LOST
+
+
+def test_a_job_that_is_listed_is_not_lost_however_often_it_is_not_found(bench: Bench) -> None:
+    bench.gateway.batch_jobs["north-1"].is_found = False
+    for _ in range(10):
+        bench.round(1000)
+    assert bench.status() is JobStatus.QUEUED
+
+
+def test_a_silent_backend_loses_nothing(bench: Bench) -> None:
+    bench.gateway.fail_next("get_batch_job", BackendUnavailableError("no answer"), times=50)
+    for _ in range(10):
+        bench.round(1000)
+    assert bench.status() is JobStatus.QUEUED_FOR_START
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        BackendUnavailableError("oops", http_status=500),
+        BackendAnswerError("not JSON"),
+        BackendRefusedError("a failed job answers 400", http_status=400),
+    ],
+    ids=str,
+)
+def test_an_answer_that_makes_no_sense_pauses_nothing_and_is_told_once(bench: Bench, caplog, error) -> None:
+    bench.gateway.fail_next("get_batch_job", error, times=2)
+    bench.round(60)
+    bench.round(60)
+    assert bench.store.backends.all()[0].paused_class is None
+    assert sum("status not known" in record.getMessage() for record in caplog.records) == 1
+    bench.round(60)
+    assert bench.status() is JobStatus.QUEUED
+
+
+def test_a_backend_that_is_back_goes_on(bench: Bench, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    busy = BackendUnavailableError("[503] InfrastructureBusy", http_status=503)
+    bench.gateway.fail_next("get_batch_job", busy)
+    bench.round(60)
+    (backend,) = bench.store.backends.all()
+    assert backend.paused_reason == "[503] InfrastructureBusy"
+    calls = len(bench.gateway.calls)
+    bench.round(10)
+    assert len(bench.gateway.calls) == calls
+    bench.round(120)
+    assert bench.store.backends.all()[0].paused_class is None
+    assert bench.status() is JobStatus.QUEUED
+    assert "north back after 130 s" in caplog.text
+
+
+def test_a_job_that_runs_for_too_long_is_canceled(tmp_path: Path) -> None:
+    from datetime import timedelta
+
+    bench = Bench(tmp_path, cancel_running_after=timedelta(seconds=100))
+    bench.round()
+    bench.gateway.batch_jobs["north-1"].status = "running"
+    bench.round(60)
+    bench.round(99)
+    assert bench.count("stop") == 0
+    bench.round(2)
+    assert bench.count("stop") == 1
+    bench.round(60)
+    assert bench.status() is JobStatus.CANCELED
+    assert bench.job().cancel_requested_at is not None
+
+
+def test_results_are_fetched_and_a_failure_is_tried_again(bench: Bench) -> None:
+    fake = bench.gateway.batch_jobs["north-1"]
+    fake.status, fake.results = "finished", {"a.tif": b"12345"}
+    bench.gateway.fail_next("download_results", BackendAnswerError("too short"), times=2)
+    bench.round(60)
+    assert bench.job().results_status is ResultsStatus.PENDING
+    bench.round(61)
+    bench.round(61)
+    assert bench.job().results_status is ResultsStatus.PENDING
+    bench.round(61)
+    assert bench.job().results_status is ResultsStatus.DOWNLOADED
+    assert (bench.folder / "job_north-1" / "a.tif").read_bytes() == b"12345"
+
+
+def test_results_that_cannot_be_fetched_are_given_up_until_the_next_run(bench: Bench) -> None:
+    fake = bench.gateway.batch_jobs["north-1"]
+    fake.status, fake.results = "finished", {"a.tif": b"12345"}
+    bench.gateway.fail_next("download_results", BackendAnswerError("too short"), times=5)
+    for _ in range(8):
+        bench.round(10_000)
+    assert bench.job().results_status is ResultsStatus.FAILED
+    assert bench.count("download_results") == 5
+    bench.restart()
+    bench.round()
+    assert bench.job().results_status is ResultsStatus.DOWNLOADED
+
+
+def test_what_was_on_disk_and_is_not_any_more_is_fetched_again(bench: Bench) -> None:
+    from openeo_jobs.tracking import downloader
+
+    fake = bench.gateway.batch_jobs["north-1"]
+    fake.status, fake.results = "finished", {"a.tif": b"12345"}
+    bench.round(60)
+    path = bench.folder / "job_north-1" / "a.tif"
+    bench.restart()
+    downloader.check_files(bench.run)
+    assert bench.job().results_status is ResultsStatus.DOWNLOADED
+    path.write_bytes(b"123")
+    downloader.check_files(bench.run)
+    bench.round()
+    assert path.read_bytes() == b"12345"
+
+
+def test_the_reason_of_a_failed_batch_job_is_the_last_error_of_its_logs(bench: Bench) -> None:
+    fake = bench.gateway.batch_jobs["north-1"]
+    fake.status = "error"
+    fake.error_logs = [{"id": "1", "level": "error", "message": "first"}, {"id": "2", "message": "row 17 is bad"}]
+    bench.round(60)
+    failure = bench.job().attempt.failure
+    assert (failure.error_class, failure.message, failure.key) == ("remote error", "row 17 is bad", "row * is bad")
+    assert bench.run.user_code.error_log_path("north-1").exists()
+
+
+def test_hooks_are_called_once_and_again_after_a_crash(bench: Bench) -> None:
+    calls = []
+
+    def hook(job):
+        calls.append(job.status)
+        if len(calls) == 1:
+            raise SystemExit
+
+    bench.hooks = {JobStatus.FINISHED: hook}
+    bench.gateway.batch_jobs["north-1"].status = "finished"
+    with pytest.raises(SystemExit):
+        bench.round(60)
+    bench.restart()
+    for _ in range(3):
+        bench.round(60)
+    assert calls == ["finished", "finished"]
+    assert bench.job().results_status is ResultsStatus.NOT_WANTED
+
+
+def test_a_hook_that_raises_is_called_again_by_the_next_run_only(bench: Bench) -> None:
+    calls = []
+
+    def hook(job):
+        calls.append(job.number)
+        raise RuntimeError("disk full")
+
+    bench.hooks = {JobStatus.CANCELED: hook}
+    bench.gateway.batch_jobs["north-1"].status = "canceled"
+    for _ in range(3):
+        bench.round(60)
+    assert calls == [1]
+    assert bench.job().attempt.hook_error == "RuntimeError: disk full"
+    bench.restart()
+    bench.round()
+    assert calls == [1, 1]
