@@ -31,6 +31,8 @@ class Outcome(StrEnum):
     NOT_CREATED = "not_created"
     ADOPTED = "adopted"
     RETURNED = "returned"
+    COPY = "copy"
+    """One more batch job with the tag of another: a proxy has repeated the request."""
 
 
 class ResultsStatus(StrEnum):

@@ -6,16 +6,17 @@ import logging
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from openeo import BatchJob, Connection
 
+from openeo_jobs.arguments import check_backend, check_start_job, encode, locate, read_seconds
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.backends.wire import watch
-from openeo_jobs.campaign import begin_or_go_on, check_files, encode, locate
+from openeo_jobs.campaign import begin_or_go_on, check_files
 from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Backend
 from openeo_jobs.mirror import Mirror
@@ -25,7 +26,7 @@ from openeo_jobs.tracking.pool import Pool
 from openeo_jobs.tracking.run import Run, Settings
 from openeo_jobs.tracking.runner import describe_command, make_judge, running
 from openeo_jobs.tracking.stopping import Stopper
-from openeo_jobs.user_code import ManagersCode, StartJob, check_start_job, find_hooks
+from openeo_jobs.user_code import ManagersCode, StartJob, find_hooks
 
 log = logging.getLogger("openeo_jobs")
 
@@ -91,16 +92,19 @@ class MultiBackendJobManager:
     ) -> None:
         self.backends: dict[str, RegisteredBackend] = {}
         self.poll_sleep = poll_sleep
+        read_seconds("poll_sleep", poll_sleep)
         self._root_dir = Path(root_dir or ".")
         self._connections: dict[str, Connection] = {}
         self._download_results = download_results
         self._cancel_running_job_after = (
-            None if cancel_running_job_after is None else timedelta(seconds=cancel_running_job_after)
+            None
+            if cancel_running_job_after is None
+            else read_seconds("cancel_running_job_after", cancel_running_job_after)
         )
         self._tag_titles = tag_titles
-        self._grace = timedelta(seconds=grace)
-        self._lost_after = timedelta(seconds=lost_after)
-        self._lease = timedelta(seconds=lease)
+        self._grace = read_seconds("grace", grace)
+        self._lost_after = read_seconds("lost_after", lost_after)
+        self._lease = read_seconds("lease", lease)
         self._run: Run | None = None
         self._code: ManagersCode | None = None
 
@@ -112,17 +116,7 @@ class MultiBackendJobManager:
         *connection* is a Connection, or a callable that makes one: it is called again when a login has died.
         *parallel_jobs* is the highest number of jobs that are under way there at a time.
         """
-        if not isinstance(name, str) or not name:
-            raise UsageError(f"add_backend: the name of a backend is a text, not {name!r}")
-        if not isinstance(connection, Connection) and not callable(connection):
-            raise UsageError(
-                f"add_backend({name!r}): connection is {type(connection).__name__}; "
-                "give an openeo.Connection, or a callable that makes one"
-            )
-        if isinstance(parallel_jobs, bool) or not isinstance(parallel_jobs, int) or parallel_jobs < 1:
-            raise UsageError(
-                f"add_backend({name!r}): parallel_jobs is a number from 1, not {parallel_jobs!r}"
-            )
+        check_backend(name, connection, parallel_jobs)
         get = (lambda: connection) if isinstance(connection, Connection) else connection
         self.backends[name] = RegisteredBackend(get_connection=get, parallel_jobs=parallel_jobs)
         self._connections.pop(name, None)
@@ -264,7 +258,7 @@ class MultiBackendJobManager:
 
     def _settings(self) -> Settings:
         return Settings(
-            poll_sleep=timedelta(seconds=self.poll_sleep),
+            poll_sleep=read_seconds("poll_sleep", self.poll_sleep),
             grace=self._grace,
             lost_after=self._lost_after,
             lease=self._lease,

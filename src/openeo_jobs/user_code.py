@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from openeo import BatchJob, Connection
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.backends.wire import Watcher, watching
-from openeo_jobs.errors import CallbackError, UsageError
+from openeo_jobs.errors import CallbackError
 from openeo_jobs.frames import to_series
 from openeo_jobs.jobs import Campaign, Job
 from openeo_jobs.mirror import Mirror
@@ -30,25 +29,6 @@ _HOOK_NAMES = {
     JobStatus.ERROR: "on_job_error",
     JobStatus.CANCELED: "on_job_cancel",
 }
-
-
-def check_start_job(start_job: Any) -> StartJob:
-    """Return *start_job* if it can be called as documented; say what is missing otherwise."""
-    if not callable(start_job):
-        raise UsageError(
-            "run_jobs: start_job is missing; give a function that creates the batch job of a row: "
-            "def start_job(row, connection, **kwargs): ..."
-        )
-    try:
-        inspect.signature(start_job).bind(row=0, connection_provider=0, connection=0, provider=0)
-    except TypeError as error:
-        raise UsageError(
-            "run_jobs: start_job cannot be called with row=, connection_provider=, connection= and "
-            f"provider= ({error}); add **kwargs to its parameters"
-        ) from error
-    except ValueError:  # a callable without a signature
-        pass
-    return start_job
 
 
 def find_hooks(manager: MultiBackendJobManager, original: type) -> dict[JobStatus, Hook]:
@@ -148,7 +128,7 @@ class ManagersCode:
         return Returned(backend_name=name, batch_job_id=batch_job_id)
 
     def _find_backend(self, connection: Connection | None) -> str | None:
-        """Return the name of the backend that *connection* leads to: the same object, else the same root."""
+        """Return the name of the backend of *connection*: the same object, else the same root."""
         known = self._manager._connections
         same = [name for name, one in known.items() if one is connection]
         url = getattr(connection, "root_url", None)

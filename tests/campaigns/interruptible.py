@@ -1,9 +1,10 @@
-"""A campaign in a process of its own, to be interrupted: python interruptible.py FOLDER NORTH_URL SOUTH_URL."""
+"""A campaign in a process of its own: python interruptible.py FOLDER NORTH_URL SOUTH_URL [--slow]."""
 
 from __future__ import annotations
 
 import logging
 import sys
+import time
 from pathlib import Path
 
 import openeo
@@ -20,13 +21,15 @@ def main(folder: Path, north_url: str, south_url: str) -> None:
     manager = MultiBackendJobManager(poll_sleep=0.1, root_dir=folder / "results", grace=0.5, lease=5)
     manager.add_backend("north", connect_to_url(north_url), parallel_jobs=4)
     manager.add_backend("south", connect_to_url(south_url), parallel_jobs=3)
-    manager.run_jobs(make_rows(ROWS), slow_start_job if "--slow" in sys.argv else start_job, folder / "jobs.csv")
+    manager.run_jobs(
+        make_rows(ROWS), slow_start_job if "--slow" in sys.argv else start_job, folder / "jobs.csv"
+    )
     print("all done")
 
 
 def slow_start_job(row, connection: openeo.Connection, **kwargs) -> openeo.BatchJob:
     print("in start_job", flush=True)
-    __import__("time").sleep(3)
+    time.sleep(3)
     return start_job(row, connection, **kwargs)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from pathlib import Path
 
@@ -53,11 +54,13 @@ def run_the_example(foo_url: str, bar_url: str) -> dict[str, int]:
 
 def test_every_row_is_finished_and_executed_once(campaign) -> None:
     folder, stats, foo, bar = campaign
-    assert query(folder / "jobs.sqlite", "SELECT status, count(*) FROM jobs GROUP BY 1") == [("finished", 200)]
+    assert query(folder / "jobs.sqlite", "SELECT status, count(*) FROM jobs GROUP BY 1") == [
+        ("finished", 200)
+    ]
     executions = {**foo.truth().executions_per_row}
     for row, count in bar.truth().executions_per_row.items():
         executions[row] = executions.get(row, 0) + count
-    assert executions == {row: 1 for row in range(1, 201)}
+    assert executions == dict.fromkeys(range(1, 201), 1)
     assert stats["start_job call"] == stats["job finished"] == 200
 
 
@@ -109,7 +112,7 @@ def test_the_history_is_complete_in_sql(campaign) -> None:
             *("not_started", "submitting", "created", "queued_for_start"),
         ]
         assert steps[-1][1] == "finished"
-        assert all(one[1] == other[0] for one, other in zip(steps, steps[1:], strict=False))
+        assert all(one[1] == other[0] for one, other in itertools.pairwise(steps))
     assert query(database, "SELECT count(*) FROM batch_jobs WHERE outcome = 'created' AND chosen") == [(200,)]
     assert query(database, "PRAGMA integrity_check") == [("ok",)]
     assert query(database, "PRAGMA foreign_key_check") == []

@@ -12,9 +12,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import interruptible
 import pytest
 
-import interruptible
 from conftest import make_rows, query, start_job
 from openeo_jobs.errors import CampaignInUseError
 from openeo_jobs.simulator import Simulator
@@ -67,7 +67,7 @@ def check(folder: Path, north: Simulator, south: Simulator) -> None:
     executions: Counter[int | str] = Counter()
     for backend in (north, south):
         executions.update(backend.truth().executions_per_row)
-    assert executions == {row: 1 for row in range(1, interruptible.ROWS + 1)}
+    assert executions == dict.fromkeys(range(1, interruptible.ROWS + 1), 1)
     chosen = {batch_job_id for (batch_job_id,) in query(database, "SELECT id FROM jobs")}
     for backend in (north, south):
         for one in backend.truth().batch_jobs:
@@ -91,7 +91,9 @@ def test_a_signal_ends_the_run_in_order_and_the_next_one_goes_on(tmp_path, north
     assert "Go on with: cd " in output
     assert "interruptible.py" in output
     assert 10 <= count_finished(tmp_path) < interruptible.ROWS
-    open_creations = query(tmp_path / "jobs.sqlite", "SELECT count(*) FROM batch_job WHERE outcome = 'unknown'")
+    open_creations = query(
+        tmp_path / "jobs.sqlite", "SELECT count(*) FROM batch_job WHERE outcome = 'unknown'"
+    )
     assert open_creations == [(0,)]
     assert query(tmp_path / "jobs.sqlite", "SELECT count(*) FROM runner WHERE ended_at IS NULL") == [(0,)]
 

@@ -44,7 +44,9 @@ class Bench:
         jobs = tuple(NewJob(params=f"[{i}]", index_label=str(i)) for i in range(rows))
         columns = (Column(name="n", dtype="int64"),)
         self.store.campaigns.begin(
-            Table(columns=columns, index=Column(name="", dtype="int64"), jobs=jobs), uid="abcdef123456", at=self.now
+            Table(columns=columns, index=Column(name="", dtype="int64"), jobs=jobs),
+            uid="abcdef123456",
+            at=self.now,
         )
         self.run = self._begin()
 

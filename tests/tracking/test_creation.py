@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 import bench as b
+import pytest
 from bench import Bench
+
 from openeo_jobs.errors import BackendRefusedError, BackendUnavailableError
 from openeo_jobs.jobs import Outcome
 from openeo_jobs.status import JobStatus
@@ -280,7 +280,9 @@ def test_two_rows_may_share_a_batch_job(tmp_path: Path) -> None:
 def test_rows_are_submitted_in_order_up_to_the_cap(tmp_path: Path) -> None:
     bench = Bench(tmp_path, rows=5, cap=2)
     bench.round()
-    assert [bench.status(n) for n in range(1, 6)] == [JobStatus.QUEUED_FOR_START] * 2 + [JobStatus.NOT_STARTED] * 3
+    assert [bench.status(n) for n in range(1, 6)] == [JobStatus.QUEUED_FOR_START] * 2 + [
+        JobStatus.NOT_STARTED
+    ] * 3
     bench.gateway.batch_jobs["north-2"].status = "finished"
     bench.round(60)
     assert [bench.status(n).value for n in range(1, 6)] == [

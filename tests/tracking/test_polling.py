@@ -6,8 +6,8 @@ import logging
 from pathlib import Path
 
 import pytest
-
 from bench import Bench
+
 from openeo_jobs.errors import BackendAnswerError, BackendRefusedError, BackendUnavailableError
 from openeo_jobs.jobs import ResultsStatus
 from openeo_jobs.status import JobStatus
@@ -184,10 +184,17 @@ def test_what_was_on_disk_and_is_not_any_more_is_fetched_again(bench: Bench) -> 
 def test_the_reason_of_a_failed_batch_job_is_the_last_error_of_its_logs(bench: Bench) -> None:
     fake = bench.gateway.batch_jobs["north-1"]
     fake.status = "error"
-    fake.error_logs = [{"id": "1", "level": "error", "message": "first"}, {"id": "2", "message": "row 17 is bad"}]
+    fake.error_logs = [
+        {"id": "1", "level": "error", "message": "first"},
+        {"id": "2", "message": "row 17 is bad"},
+    ]
     bench.round(60)
     failure = bench.job().attempt.failure
-    assert (failure.error_class, failure.message, failure.key) == ("remote error", "row 17 is bad", "row * is bad")
+    assert (failure.error_class, failure.message, failure.key) == (
+        "remote error",
+        "row 17 is bad",
+        "row * is bad",
+    )
     assert bench.run.user_code.error_log_path("north-1").exists()
 
 

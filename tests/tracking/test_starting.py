@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from bench import NO_ANSWER, Bench
+
 from openeo_jobs.errors import BackendRefusedError, BackendUnavailableError
 from openeo_jobs.status import JobStatus
 
@@ -42,7 +42,9 @@ def test_a_start_whose_answer_is_lost_is_not_repeated(bench: Bench) -> None:
     assert bench.gateway.batch_jobs["north-1"].starts == 1
 
 
-def test_a_start_that_had_no_effect_is_repeated_after_created_was_seen_twice_a_grace_apart(bench: Bench) -> None:
+def test_a_start_that_had_no_effect_is_repeated_after_created_was_seen_twice_a_grace_apart(
+    bench: Bench,
+) -> None:
     bench.gateway.fail_next("start", NO_ANSWER)
     bench.round()
     bench.round(130)
