@@ -9,7 +9,7 @@ from pathlib import Path
 
 import openeo
 
-from conftest import connect_to_url, make_rows, start_job
+from campaigning import connect_to_url, make_rows, start_job
 from openeo_jobs import MultiBackendJobManager
 
 ROWS = 60

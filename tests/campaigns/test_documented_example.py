@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from openeo.extra.job_management import CsvJobDatabase
 
-from conftest import query
+from campaigning import query
 from openeo_jobs import MultiBackendJobManager
 from openeo_jobs.simulator import Simulator
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import requests
 
-from conftest import PROCESS, connect_to, make_rows, query
+from campaigning import PROCESS, connect_to, make_rows, query
 from openeo_jobs import MultiBackendJobManager
 from openeo_jobs.simulator import Simulator
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import interruptible
 import pytest
 
-from conftest import make_rows, query, start_job
+from campaigning import make_rows, query, start_job
 from openeo_jobs.errors import CampaignInUseError
 from openeo_jobs.simulator import Simulator
 

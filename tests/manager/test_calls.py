@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from openeo.extra.job_management import CsvJobDatabase
 
-from conftest import make_rows, start_job
+from campaigning import make_rows, start_job
 from openeo_jobs import MultiBackendJobManager
 from openeo_jobs.errors import FrameError, MirrorError, NotACampaignError, UsageError
 

@@ -11,7 +11,7 @@ import openeo
 import pandas as pd
 import pytest
 
-from conftest import PROCESS, connect_to, make_rows, query, start_job
+from campaigning import PROCESS, connect_to, make_rows, query, start_job
 from openeo_jobs import MultiBackendJobManager
 from openeo_jobs.simulator import Simulator
 
@@ -188,3 +188,26 @@ def test_the_csv_cannot_be_written_and_nothing_else_suffers(
     assert query(tmp_path / "jobs.sqlite", "SELECT DISTINCT status FROM jobs") == [("finished",)]
     assert sum("cannot be written" in record.getMessage() for record in caplog.records) == 1
     assert not list(tmp_path.glob(".*.part"))
+
+
+def test_rows_pinned_to_a_backend_that_is_not_registered_wait_and_are_told_of(
+    make_manager, north, tmp_path: Path, caplog
+) -> None:
+    frame = make_rows(3).assign(backend_name=["elsewhere", None, "elsewhere"])
+    make_manager(north).run_jobs(frame, start_job, tmp_path / "jobs.csv")
+    assert query(tmp_path / "jobs.sqlite", "SELECT status FROM jobs ORDER BY job") == [
+        *(("not_started",), ("finished",), ("not_started",))
+    ]
+    assert "2 rows are on backends that are not registered here (registered: north)" in caplog.text
+
+
+def test_a_path_helper_that_raises_fails_its_row_only(make_manager, north, tmp_path: Path) -> None:
+    class Picky(MultiBackendJobManager):
+        def get_job_dir(self, job_id: str) -> Path:
+            if job_id.endswith("1"):
+                raise LookupError(f"no folder for {job_id}")
+            return super().get_job_dir(job_id)
+
+    make_manager(north, cls=Picky).run_jobs(make_rows(3), start_job, tmp_path / "jobs.csv")
+    found = query(tmp_path / "jobs.sqlite", "SELECT results_status, results_error FROM job ORDER BY id")
+    assert found == [("failed", "no folder for north-00001"), ("downloaded", None), ("downloaded", None)]

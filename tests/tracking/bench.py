@@ -142,7 +142,7 @@ def post(
     arrives: bool = True, outcome: Outcome = Outcome.CREATED, title: str = "tile",
 ) -> str | None:  # fmt: skip
     """Send one create request as the wire does, and let the database know of it."""
-    intent = watcher.creating(gateway.name, "fingerprint", title)
+    intent = watcher.creating(gateway.name, "fingerprint", can_tag=True)
     batch_job_id = gateway.create(f"{title} [{intent.tag}]" if intent.tag else title) if arrives else None
     watcher.created(intent, outcome, batch_job_id if outcome is Outcome.CREATED else None, None)
     return batch_job_id
@@ -169,7 +169,7 @@ def never_arrive(bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher)
 
 def die_on_the_wire(bench: Bench, job: Job, gateway: FakeGateway, watcher: Watcher) -> Returned:
     """The process is killed while the request is under way; the batch job is created."""
-    intent = watcher.creating(gateway.name, "fingerprint", "tile")
+    intent = watcher.creating(gateway.name, "fingerprint", can_tag=True)
     gateway.create(f"tile [{intent.tag}]")
     raise Crash
 

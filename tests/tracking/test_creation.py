@@ -27,7 +27,7 @@ def test_the_intent_is_stored_before_the_request_leaves(bench: Bench) -> None:
     seen = []
 
     def script(bench, job, gateway, watcher):
-        intent = watcher.creating("north", "f" * 64, "tile")
+        intent = watcher.creating("north", "f" * 64, can_tag=True)
         seen.extend(bench.store.creations.unresolved(bench.run.runner_id))
         watcher.created(intent, Outcome.CREATED, gateway.create(f"tile [{intent.tag}]"), None)
         return Returned(backend_name="north", batch_job_id="north-1")
@@ -134,7 +134,7 @@ def test_without_tags_an_unknown_outcome_is_left_to_a_person(tmp_path: Path) -> 
 
 def test_copies_that_a_proxy_made_are_recorded_and_never_started(bench: Bench) -> None:
     def script(bench, job, gateway, watcher):
-        intent = watcher.creating("north", "f", "tile")
+        intent = watcher.creating("north", "f", can_tag=True)
         for _ in range(3):
             gateway.create(f"tile [{intent.tag}]")
         watcher.created(intent, Outcome.UNKNOWN, None, None)

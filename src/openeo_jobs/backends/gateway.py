@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from openeo_jobs.jobs import Asset
-from openeo_jobs.jobs import Listing as Listing
-from openeo_jobs.jobs import Observation as Observation
+from openeo_jobs.jobs import Asset, Listing, Observation
 
 
 class Gateway(Protocol):
-    """A backend, seen by the tracker. Every method may be called from any thread, and raises `BackendError`."""
+    """A backend, seen by the tracker. Methods may be called from any thread, and raise `BackendError`."""
 
     @property
     def name(self) -> str:
@@ -32,7 +30,7 @@ class Gateway(Protocol):
         ...
 
     def start(self, batch_job_id: str) -> None:
-        """Ask for the start. `BackendUnavailableError` means that the outcome is unknown (unless not reached)."""
+        """Ask for the start. After a `BackendUnavailableError` the outcome is unknown, if it was reached."""
         ...
 
     def stop(self, batch_job_id: str) -> None:
@@ -48,7 +46,7 @@ class Gateway(Protocol):
         ...
 
     def download_results(self, batch_job_id: str, folder: Path) -> list[Asset]:
-        """Download the results into *folder*, each file under a temporary name first; return what is there now.
+        """Download the results into *folder*, each under a temporary name first; return what is there.
 
         Beside the assets, `job-results.json` (the results document) is written, last.
         """

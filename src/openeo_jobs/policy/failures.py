@@ -51,7 +51,7 @@ def classify(error: BaseException) -> ErrorClass:
 
 
 def make_failure(error: BaseException, *, at: datetime) -> Failure:
-    """Describe *error* as it is stored: class, message, HTTP status, openEO code, and the key it groups by."""
+    """Describe *error* as it is stored: class, message, HTTP status, openEO code, the key it groups by."""
     message = str(error) or type(error).__name__
     return Failure(
         error_class=classify(error),

@@ -32,7 +32,7 @@ def judge(job: Job, word: str, *, at: datetime, grace: timedelta) -> Verdict:
     if word not in BACKEND_WORDS:
         return Verdict(status=job.status, is_unknown_word=True)
     new = JobStatus(word)
-    if new is JobStatus.CREATED and was_started(job):
+    if new is JobStatus.CREATED and was_started(job) and job.status not in _WITH_RESULTS:
         return _judge_created(job, at=at, grace=grace)
     if not can_change(job.status, new, Actor.TRACKER):
         return Verdict(status=job.status, is_unknown_word=True)
@@ -61,6 +61,9 @@ def _judge_created(job: Job, *, at: datetime, grace: timedelta) -> Verdict:
         return Verdict(status=JobStatus.CREATED, reason=reason, may_start_again=True)
     return Verdict(status=JobStatus.CANCELED, reason="stopped on the backend by somebody else")
 
+
+_WITH_RESULTS = frozenset({JobStatus.FINISHED, JobStatus.ERROR})
+"""A batch job that has ended like this was not stopped, whatever its backend says later."""
 
 _FIRST_SIGHT = {
     JobStatus.QUEUED: (JobStatus.CREATED, "stopped on the backend"),

@@ -71,11 +71,12 @@ def settle(posts: Sequence[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
     unknown = tuple(post for post in posts if post.outcome is Outcome.UNKNOWN)
     if any(post.tag is None for post in unknown):
         return AskPerson(
-            reason="outcome of creation unknown, and without a tag (tag_titles=False) it cannot be found out"
+            reason="outcome of creation unknown, and without a tag in its title (tag_titles=False, or a body "
+            "that is no JSON object) it cannot be found out"
         )
     if unknown:
         return LookUp(batch_jobs=unknown)
-    known = [post for post in posts if post.batch_job_id is not None]
+    known = [post for post in posts if post.batch_job_id and post.outcome is not Outcome.COPY]
     if not known:
         return Release(reason="nothing was created" if posts else "interrupted before anything was sent")
     if len(known) == 1:
@@ -111,8 +112,9 @@ def pick_original(found: Sequence[Observation]) -> tuple[Observation, list[Obser
 
 def settled_by(posts: Sequence[BatchJob], *, grace: timedelta) -> datetime | None:
     """Return when the outcome of *posts* will be known at the latest, None if that cannot be said."""
-    ends = [post.ended_at for post in posts if post.ended_at is not None]
-    return max(ends) + grace if ends else None
+    ends = [post.ended_at for post in posts]
+    known = [end for end in ends if end is not None]
+    return max(known) + grace if known and len(known) == len(ends) else None
 
 
 MAX_TRANSIENT_ATTEMPTS = 3

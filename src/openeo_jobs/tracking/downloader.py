@@ -21,8 +21,12 @@ RESULTS_DOCUMENT = "job-results.json"
 
 def ask_results(run: Run, job: Job) -> None:
     """Fetch the results of a finished job, in a thread."""
-    folder = run.user_code.job_folder(str(job.batch_job_id))
-    metadata_path = run.user_code.metadata_path(str(job.batch_job_id))
+    try:
+        folder = run.user_code.job_folder(str(job.batch_job_id))
+        metadata_path = run.user_code.metadata_path(str(job.batch_job_id))
+    except Exception as error:  # an override of the user's
+        _try_again(run, job, error, what="results")
+        return
     if run.ask("download", job, lambda gateway, one: fetch_results(gateway, one, folder, metadata_path)):
         run.store.endings.record_downloading(job)
 
@@ -53,7 +57,7 @@ def record_error_logs(run: Run, results: Sequence[Done]) -> None:
         try:
             if not run.user_code.has_hook(JobStatus.ERROR):
                 write_error_logs(run.user_code.error_log_path(str(job.batch_job_id)), done.value)
-        except OSError as error:
+        except Exception as error:  # the disk, or an override of the user's
             run.log_once(("logs", job.number), "row %d: error logs not written: %s", job.number, error)
         _store_reason(run, job, error_message(done.value))
 

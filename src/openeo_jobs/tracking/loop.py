@@ -108,6 +108,18 @@ def mirror(run: Run) -> None:
         run.stats["job_db persist"] += 1
 
 
+def tell_left_behind(run: Run) -> None:
+    """Say which rows this run could do nothing for."""
+    left = run.store.jobs.left_behind(list(run.caps))
+    if left.needing_person:
+        log.error("%d rows wait for a person; see: openeo-jobs status", left.needing_person)
+    if left.elsewhere:
+        log.warning(
+            "%d rows are on backends that are not registered here (registered: %s)",
+            *(left.elsewhere, ", ".join(run.caps)),
+        )
+
+
 def say_farewell(run: Run, *, patience_seconds: float) -> None:
     """Wait for what is under way, and store it."""
     settle(run, None, patience_seconds)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from openeo_jobs.backends.gateway import Gateway, Observation
+from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.errors import BackendRefusedError
-from openeo_jobs.jobs import Job
+from openeo_jobs.jobs import Job, Observation
 from openeo_jobs.policy.observation import is_overdue, judge
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step

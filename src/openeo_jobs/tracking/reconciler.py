@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from openeo_jobs.backends.gateway import Listing, Observation
 from openeo_jobs.errors import CallbackError, JobMovedError
-from openeo_jobs.jobs import BatchJob, Job
+from openeo_jobs.jobs import BatchJob, Job, Listing, Observation
 from openeo_jobs.policy.failures import make_failure
 from openeo_jobs.policy.observation import judge, may_be_lost
 from openeo_jobs.policy.submission import (
@@ -136,7 +135,9 @@ def _judge_lost(run: Run, job: Job, listing: Listing) -> None:
         verdict = judge(job, seen.status, at=at, grace=run.settings.grace)
         run.store.progress.record([make_step(run, job, seen, verdict)], at=at)
     elif seen is None and listing.is_complete and job.status is JobStatus.SUBMITTING:
-        error = CallbackError(f"start_job returned {job.batch_job_id}, which {job.backend_name} does not know")
+        error = CallbackError(
+            f"start_job returned {job.batch_job_id}, which {job.backend_name} does not know"
+        )
         log.warning("row %d: start_failed: %s", job.number, error)
         run.store.creations.fail(job, make_failure(error, at=at), at=at)
     elif seen is None and listing.is_complete:

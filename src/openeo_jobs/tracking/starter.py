@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from openeo_jobs.backends.gateway import Gateway, Observation
+from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.errors import BackendError, BackendRefusedError, BackendUnavailableError, JobMovedError
-from openeo_jobs.jobs import ErrorClass, Job
+from openeo_jobs.jobs import ErrorClass, Job, Observation
 from openeo_jobs.policy.failures import classify, make_failure
 from openeo_jobs.policy.observation import judge
 from openeo_jobs.policy.submission import is_startable

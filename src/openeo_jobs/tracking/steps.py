@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from openeo_jobs.backends.gateway import Observation
-from openeo_jobs.jobs import Job, ResultsStatus
+from openeo_jobs.jobs import Job, Observation, ResultsStatus
 from openeo_jobs.policy.observation import Verdict
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step

@@ -73,9 +73,9 @@ class Call:
         """The backend that the row was claimed for."""
         return str(self.job.backend_name)
 
-    def creating(self, backend_name: str, fingerprint: str, title: str | None) -> StoredIntent:
+    def creating(self, backend_name: str, fingerprint: str, *, can_tag: bool) -> StoredIntent:
         """Store the intent, with its tag."""
-        tag = make_tag(self.run, self.job) if self.run.settings.tags_titles else None
+        tag = make_tag(self.run, self.job) if can_tag and self.run.settings.tags_titles else None
         number = self.run.store.creations.record_intent(
             self.job, backend_name=backend_name, fingerprint=fingerprint, tag=tag, at=self.run.now()
         )
