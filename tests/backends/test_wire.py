@@ -88,7 +88,7 @@ class TestCreating:
         connection = watched(backend)
         with watching(call):
             connection.session.post(backend.root + "/jobs", data=body)
-        assert call.only("creating") == ("a", hashlib.sha256(body).hexdigest(), "ä")
+        assert call.only("creating") == ("a", hashlib.sha256(body).hexdigest(), True)
         assert backend.seen[-1].json["title"] == "ä [oj-c1-1-x]"
 
     def test_a_body_that_is_no_json_object_passes_without_a_tag(self, backend, answer, call):
@@ -98,6 +98,7 @@ class TestCreating:
             with watching(call):
                 connection.session.post(backend.root + "/jobs", data=body)
             assert backend.seen[-1].body == body
+        assert [can_tag for _, _, can_tag in call.all("creating")] == [False] * 3
 
     def test_the_request_of_the_user_is_not_changed(self, backend, answer, call):
         backend.on("POST", "/jobs", answer(201, headers=CREATED))
