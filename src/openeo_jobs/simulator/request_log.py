@@ -1,0 +1,150 @@
+"""The log of a simulator's requests: one line of JSON per answer, written before the answer leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_NOTES = "openeo_jobs.notes"
+_WITH_BATCH_JOB = ("jobs", "assets")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedRequest:
+    """A request and how it was answered.
+
+    `batch_job_id` is the one in the path; for `POST /jobs` the one that was created, whatever was answered.
+    `title` is that of the body of `POST /jobs`. `status` is None where nothing was answered.
+    """
+
+    at: datetime
+    method: str
+    path: str
+    query: str
+    status: int | None
+    batch_job_id: str | None
+    title: str | None
+
+
+class RequestLog:
+    """The file that the requests are in; it is appended to over all restarts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("ab", buffering=0)
+
+    def append(self, request: LoggedRequest) -> None:
+        """Write *request* down."""
+        members = {**asdict(request), "at": request.at.isoformat()}
+        self._file.write(json.dumps(members).encode() + b"\n")
+
+    def read(self) -> Iterator[LoggedRequest]:
+        """Return what was written, the oldest first; also when the file is closed."""
+        for line in self._path.read_bytes().splitlines(keepends=True):
+            if line.startswith(b"{") and line.endswith(b"}\n"):
+                members = json.loads(line)
+                yield LoggedRequest(**{**members, "at": datetime.fromisoformat(members["at"])})
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class RequestLogLayer:
+    """The outermost layer: it reads the whole request first, and logs the answer that really leaves.
+
+    A request that a client has broken off is neither carried out nor logged.
+    """
+
+    def __init__(self, app: ASGIApp, *, log: RequestLog, clock: Callable[[], datetime]) -> None:
+        self._app = app
+        self._log = log
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request."""
+        at, body = self._clock(), await _read_body(receive)
+        if body is None:
+            return
+        title = _read_title(body) if (scope["method"], scope["path"]) == ("POST", "/jobs") else None
+        notes = scope[_NOTES] = {"batch_job_id": _read_batch_job_id(scope["path"])}
+        is_logged = False
+
+        def log(status: int | None) -> None:
+            nonlocal is_logged
+            is_logged = True
+            batch_job_id = notes["batch_job_id"]
+            self._log.append(_describe(scope, at=at, status=status, title=title, batch_job_id=batch_job_id))
+
+        async def send_logged(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                log(message["status"])
+            await send(message)
+
+        # Canceled means that the server stops and the connection is gone: nobody is left to be told.
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._app(scope, _replay(body, receive), send_logged)
+        if not is_logged:
+            log(None)
+
+
+def note_batch_job(scope: Scope, batch_job_id: str) -> None:
+    """Tell the log which batch job the request has created."""
+    scope[_NOTES]["batch_job_id"] = batch_job_id
+
+
+def _describe(scope: Scope, *, at: datetime, status: int | None, **known: str | None) -> LoggedRequest:
+    query = scope["query_string"].decode("latin-1")
+    return LoggedRequest(
+        at=at,
+        method=scope["method"],
+        path=scope["path"],
+        query=query,
+        status=status,
+        batch_job_id=known["batch_job_id"],
+        title=known["title"],
+    )
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Read the whole body; None if the client has gone before its end."""
+    body, is_more = b"", True
+    while is_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        is_more = message.get("more_body", False)
+    return body
+
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """Return a receiver that gives the *body* that was read already, then goes on."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return receive_again
+
+
+def _read_title(body: bytes) -> str | None:
+    try:
+        members: Any = json.loads(body)
+    except ValueError:
+        return None
+    title = members.get("title") if isinstance(members, dict) else None
+    return title if isinstance(title, str) else None
+
+
+def _read_batch_job_id(path: str) -> str | None:
+    parts = path.split("/")
+    return parts[2] if len(parts) > 2 and parts[1] in _WITH_BATCH_JOB else None

@@ -1,0 +1,43 @@
+"""What a request brings: its user, its JSON body, its numbers; nonsense is refused with an openEO error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.requests import Request
+
+from openeo_jobs.simulator.access import Keys
+from openeo_jobs.simulator.api_errors import ApiError, not_a_body, parameter_invalid
+
+
+def get_user(request: Request, keys: Keys) -> str:
+    """Return the user whose bearer token *request* carries."""
+    authorization = request.headers.get("authorization")
+    if authorization is None:
+        raise ApiError(401, "AuthenticationRequired", "Unauthorized: log in first.")
+    user = keys.read_token(authorization)
+    if user is None:
+        raise ApiError(403, "TokenInvalid", "Authorization token is invalid or has expired. Log in again.")
+    return user
+
+
+async def read_object(request: Request) -> dict[str, Any]:
+    """Read the body of *request*, which has to be a JSON object."""
+    try:
+        body = json.loads(await request.body())
+    except ValueError as error:
+        raise not_a_body(f"The body is not JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise not_a_body("The body is not a JSON object.")
+    return body
+
+
+def get_number(request: Request, name: str, *, default: int | None = None) -> int | None:
+    """Return the query parameter *name* as a number of at least 0."""
+    text = request.query_params.get(name)
+    if text is None:
+        return default
+    if not text.isascii() or not text.isdigit():
+        raise parameter_invalid(name, text)
+    return int(text)

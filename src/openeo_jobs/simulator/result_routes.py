@@ -1,0 +1,113 @@
+"""The routes of results: the document, and the files, whole or in part."""
+
+from __future__ import annotations
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from openeo_jobs.simulator.api_errors import ApiError, job_not_found
+from openeo_jobs.simulator.assets import ResultFile
+from openeo_jobs.simulator.descriptions import list_log_entries
+from openeo_jobs.simulator.lifecycle import BatchJob
+from openeo_jobs.simulator.request_parts import get_user
+from openeo_jobs.simulator.results import describe_results
+from openeo_jobs.simulator.service import Service
+from openeo_jobs.status import JobStatus
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+
+
+class ResultRoutes:
+    """Handlers for results."""
+
+    def __init__(self, service: Service, *, url: str) -> None:
+        self._service = service
+        self._url = url
+
+    def list_routes(self) -> list[Route]:
+        """Return the routes of the API."""
+        return [Route("/jobs/{job_id}/results", self.get_results, methods=["GET"])]
+
+    def list_asset_routes(self) -> list[Route]:
+        """Return the routes of the files, which are no part of the API."""
+        return [Route("/assets/{job_id}/{name}", self.get_asset, methods=["GET"])]
+
+    async def get_results(self, request: Request) -> Response:
+        """Answer `GET /jobs/{job_id}/results`; a failed batch job's answer is the last entry of its logs."""
+        job = self._find(request)
+        status = job.status_at(self._service.clock())
+        if status == JobStatus.ERROR:
+            return JSONResponse(self._get_reason(job), status_code=424)
+        is_partial = request.query_params.get("partial") == "true"
+        files = self._service.get_files(job, is_partial=is_partial)
+        keys = self._service.keys
+        return JSONResponse(describe_results(job, files, status=status, url=self._url, keys=keys))
+
+    async def get_asset(self, request: Request) -> Response:
+        """Answer a request for a file; only its signature counts."""
+        self._require_signature(request)
+        job_id, name = request.path_params["job_id"], request.path_params["name"]
+        job = self._service.registry.get(job_id)
+        if job is None:
+            raise job_not_found(job_id)
+        for file in self._service.get_files(job, is_partial=True):
+            if file.name == name:
+                return _send_file(file, request)
+        raise ApiError(404, "NotFound", f"The batch job '{job_id}' has no file '{name}'.")
+
+    def _find(self, request: Request) -> BatchJob:
+        job_id = request.path_params["job_id"]
+        if "signature" in request.query_params:
+            self._require_signature(request)
+            job = self._service.registry.get(job_id)
+            if job is None:
+                raise job_not_found(job_id)
+            return job
+        return self._service.find(job_id, get_user(request, self._service.keys))
+
+    def _require_signature(self, request: Request) -> None:
+        if not self._service.keys.is_signed(request.url.path, request.query_params.get("signature")):
+            raise ApiError(403, "PermissionsInsufficient", "The link is not signed, or not by this backend.")
+
+    def _get_reason(self, job: BatchJob) -> dict[str, object]:
+        failure = job.latest.failure if job.latest else None
+        entries = list_log_entries(job, self._service.clock())
+        return {
+            "id": entries[-1].id if entries else "1",
+            "code": failure.code if failure else "Internal",
+            "level": "error",
+            "message": failure.message if failure else "The batch job failed.",
+            "links": [],
+        }
+
+
+def _send_file(file: ResultFile, request: Request) -> Response:
+    """Send *file*, or the range of it that is asked for (RFC 9110, one range only)."""
+    etag = f'"{file.checksum}"'
+    headers = {"Accept-Ranges": "bytes", "ETag": etag}
+    size = len(file.content)
+    wanted = _read_range(request.headers.get("range", ""), size)
+    if wanted is None or request.headers.get("if-range", etag) != etag:
+        return Response(file.content, media_type=file.media_type, headers=headers)
+    first, last = wanted
+    if first > last:
+        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
+    headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    return Response(
+        file.content[first : last + 1], status_code=206, media_type=file.media_type, headers=headers
+    )
+
+
+def _read_range(header: str, size: int) -> tuple[int, int] | None:
+    """Return the first and last byte that *header* asks for (first > last: none); None for the whole file."""
+    match = _RANGE.fullmatch(header)
+    if match is None or not (match[1] or match[2]):
+        return None
+    if not match[1]:
+        return max(size - int(match[2]), 0), size - 1
+    if match[2] and int(match[2]) < int(match[1]):
+        return None
+    return int(match[1]), min(int(match[2] or size), size - 1)

@@ -1,0 +1,70 @@
+"""The results document: a STAC Collection with the files as signed assets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from openeo_jobs.simulator.access import Keys
+from openeo_jobs.simulator.assets import ResultFile, get_bbox
+from openeo_jobs.simulator.collections import STAC_VERSION
+from openeo_jobs.simulator.lifecycle import BatchJob
+from openeo_jobs.simulator.validation import get_arguments, list_nodes
+from openeo_jobs.status import JobStatus
+
+
+def describe_results(
+    job: BatchJob, files: Sequence[ResultFile], *, status: JobStatus, url: str, keys: Keys
+) -> dict[str, Any]:
+    """Return what `GET /jobs/{id}/results` says; every href can be read without logging in."""
+    path = f"/jobs/{job.id}/results"
+    return {
+        "type": "Collection",
+        "stac_version": STAC_VERSION,
+        "stac_extensions": ["https://stac-extensions.github.io/file/v2.1.0/schema.json"],
+        "id": job.id,
+        "title": job.title or job.id,
+        "description": "Simulated results: valid files, invented pixels.",
+        "license": "proprietary",
+        "extent": {
+            "spatial": {"bbox": [list(get_bbox(job.body["process"]))]},
+            "temporal": {"interval": [_get_interval(job)]},
+        },
+        "openeo:status": status.value,
+        "links": [
+            {"rel": "self", "href": f"{url}{path}", "type": "application/json"},
+            {"rel": "canonical", "href": _sign(path, url, keys), "type": "application/json"},
+        ],
+        "assets": {file.name: _describe_file(file, job, url=url, keys=keys) for file in files},
+    }
+
+
+def _describe_file(file: ResultFile, job: BatchJob, *, url: str, keys: Keys) -> dict[str, Any]:
+    return {
+        "href": _sign(f"/assets/{job.id}/{file.name}", url, keys),
+        "type": file.media_type,
+        "title": file.name,
+        "roles": [file.role],
+        "file:size": len(file.content),
+        "file:checksum": file.checksum,
+    }
+
+
+def _sign(path: str, url: str, keys: Keys) -> str:
+    return f"{url}{quote(path)}?signature={keys.sign(path)}"
+
+
+def _get_interval(job: BatchJob) -> list[Any]:
+    for node in list_nodes(job.body["process"]):
+        extent = get_arguments(node).get("temporal_extent")
+        if isinstance(extent, list) and len(extent) == 2:
+            return [_complete_time(end) for end in extent]
+    return [None, None]
+
+
+def _complete_time(text: object) -> str | None:
+    """Add the time of day that RFC 3339 and STAC want and openEO's extents may leave out."""
+    if not isinstance(text, str):
+        return None
+    return f"{text}T00:00:00Z" if len(text) == len("2023-01-01") else text
