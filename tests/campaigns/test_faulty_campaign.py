@@ -28,9 +28,6 @@ class FaultyManager(MultiBackendJobManager):
             raise RuntimeError("hook for a failed row")
         super().on_job_error(job, row)
 
-    def on_job_cancel(self, job: openeo.BatchJob, row: pd.Series) -> None:
-        raise ZeroDivisionError("hook for a canceled row")
-
 
 def start_faulty_job(row: pd.Series, connection: openeo.Connection, **kwargs: Any) -> Any:
     number = int(row.tile[1:])
@@ -60,8 +57,8 @@ def start_faulty_job(row: pd.Series, connection: openeo.Connection, **kwargs: An
     if number == 11:
         return connection.create_job(PROCESS, title=row.tile).start()
     if number == 12:
-        job = connection.create_job(PROCESS, title=row.tile).start()
-        job.stop()
+        job = connection.create_job(PROCESS, title=row.tile)
+        job.delete()
         return job
     return connection.create_job(BAD_PROCESS, title=row.tile)
 
@@ -80,11 +77,15 @@ def campaign(tmp_path_factory: pytest.TempPathFactory):
         manager = FaultyManager(poll_sleep=0.1, root_dir=folder / "results", grace=0.3, lost_after=0.5)
         manager.add_backend("north", connect_to(north), parallel_jobs=6)
         manager.add_backend("south", connect_to(south), parallel_jobs=6)
-        manager.add_backend("dead", lambda: openeo.connect("http://127.0.0.1:9"), parallel_jobs=6)
+        manager.add_backend("dead", connect_to_nobody, parallel_jobs=6)
         inject(north, south)
-        stats = manager.run_jobs(make_rows(100), start_faulty_job, folder / "jobs.csv")
+        stats = manager.run_jobs(make_rows(100).iloc[::-1], start_faulty_job, folder / "jobs.csv")
         yield folder, stats, north, south, records
     logging.getLogger("openeo_jobs").removeHandler(handler)
+
+
+def connect_to_nobody() -> openeo.Connection:
+    return openeo.connect("http://127.0.0.1:9", session=requests.Session())
 
 
 def inject(north: Simulator, south: Simulator) -> None:
@@ -114,7 +115,7 @@ def look_up(folder: Path, tile: str) -> tuple[Any, ...]:
 def test_every_good_row_is_finished_with_its_results(campaign) -> None:
     folder, *_ = campaign
     good = [f"T{i:03}" for i in (11, *range(20, 100))]
-    found = query(folder / "jobs.sqlite", "SELECT tile, status, results_status FROM jobs")
+    found = query(folder / "jobs.sqlite", "SELECT tile, status, results_status FROM jobs ORDER BY tile")
     assert [row for row in found if row[0] in good] == [(tile, "finished", "downloaded") for tile in good]
     for (batch_job_id,) in query(folder / "jobs.sqlite", "SELECT id FROM jobs WHERE status = 'finished'"):
         assert (folder / "results" / f"job_{batch_job_id}" / "job-results.json").exists()
@@ -156,6 +157,11 @@ def test_a_row_without_a_batch_job_is_skipped(campaign) -> None:
     assert look_up(campaign[0], "T002")[0] == "skipped"
 
 
+def test_a_batch_job_that_is_deleted_is_lost(campaign) -> None:
+    folder, *_ = campaign
+    assert look_up(folder, "T012")[:2] == ("lost", "permanent")
+
+
 def test_what_the_callback_started_itself_is_not_started_again(campaign) -> None:
     folder, _, north, south, _ = campaign
     (batch_job_id,) = query(folder / "jobs.sqlite", "SELECT id FROM jobs WHERE tile = 'T011'")[0]
@@ -188,4 +194,4 @@ def test_a_pause_of_a_backend_fails_no_row(campaign) -> None:
     assert ("payment", 402) in found
     assert ("limit", 429) in found
     statuses = query(folder / "jobs.sqlite", "SELECT DISTINCT status FROM jobs ORDER BY 1")
-    assert [status for (status,) in statuses] == ["canceled", "error", "finished", "skipped", "start_failed"]
+    assert [status for (status,) in statuses] == ["error", "finished", "lost", "skipped", "start_failed"]

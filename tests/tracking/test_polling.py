@@ -233,3 +233,30 @@ def test_a_hook_that_raises_is_called_again_by_the_next_run_only(bench: Bench) -
     bench.restart()
     bench.round()
     assert calls == [1, 1]
+
+
+def test_a_login_that_is_dead_is_made_anew_and_told_once(bench: Bench, caplog) -> None:
+    connects = []
+    connect = bench.connect
+    bench.connect = lambda name: connects.append(name) or connect(name)
+    bench.gateway.fail_next("get_batch_job", BackendRefusedError("token expired", http_status=401), times=3)
+    bench.round(60)
+    for _ in range(6):
+        bench.round(301)
+    assert bench.status() is JobStatus.QUEUED
+    assert connects == ["north"] * 3
+    assert sum("north paused: token expired" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_a_backend_that_cannot_be_connected_to_is_tried_again_and_told_once(tmp_path: Path, caplog) -> None:
+    bench = Bench(tmp_path)
+    bench.refusal = OSError("no such host")
+    for _ in range(5):
+        bench.round(1000)
+    assert bench.status() is JobStatus.NOT_STARTED
+    (backend,) = bench.store.backends.all()
+    assert backend.paused_reason == "cannot connect: OSError: no such host"
+    assert sum("north paused" in record.getMessage() for record in caplog.records) == 1
+    bench.refusal = None
+    bench.round(1000)
+    assert bench.status() is JobStatus.QUEUED_FOR_START

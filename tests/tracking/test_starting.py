@@ -114,3 +114,14 @@ def test_a_job_that_somebody_stops_in_the_queue_is_not_started_again(bench: Benc
     assert [change.reason for change in bench.store.jobs.history(1)][-1] == (
         "stopped on the backend by somebody else"
     )
+
+
+def test_a_job_whose_status_is_not_known_is_looked_at_before_it_is_started(bench: Bench) -> None:
+    bench.gateway.fail_next("start", LIMIT)
+    bench.round()
+    bench.restart()
+    bench.gateway.batch_jobs["north-1"].status = "finished"
+    bench.gateway.fail_next("get_batch_job", BackendUnavailableError("oops", http_status=500))  # the poll
+    bench.round(200)
+    assert bench.count("start") == 1
+    assert bench.status() is JobStatus.FINISHED

@@ -67,7 +67,7 @@ def do_one_round(run: Run) -> None:
     reconciler.reconcile(run, polled)
     poller.ask(run, polled)
     settle(run, _QUICK, PATIENCE_SECONDS)
-    _resume(run, polled)
+    _resume(run)
     poller.cancel_overdue(run)
     if not run.stopping.is_set():
         names = _open_caps(run)
@@ -143,7 +143,11 @@ def _sleep(run: Run, length: timedelta) -> None:
 def _connect(run: Run) -> None:
     """Connect to the backends that are not connected, and are not paused."""
     for name, backend in _backends(run).items():
-        if name in run.gateways or not _is_due(run, backend):
+        if not _is_due(run, backend):
+            continue
+        if backend.paused_class is ErrorClass.AUTH and run.gateways.pop(name, None) is not None:
+            run.user_code.disconnect(name)
+        if name in run.gateways:
             continue
         began_at = run.now()
         try:
@@ -178,14 +182,11 @@ def _may_poll(run: Run, backend: Backend) -> bool:
     return backend.paused_class not in STOPS_POLLING or _is_due(run, backend)
 
 
-def _resume(run: Run, polled: Sequence[str]) -> None:
-    """End the pauses that are over. A backend that could not be reached is let in again one row at a time."""
+def _resume(run: Run) -> None:
+    """End the pauses that are over: what was asked meanwhile did not begin them anew."""
     for name, backend in _backends(run).items():
-        if backend.paused_class is None or backend.paused_since is None or not _is_due(run, backend):
+        if backend.paused_since is None or not _is_due(run, backend) or name not in run.gateways:
             continue
-        if backend.paused_class is ErrorClass.AUTH:
-            run.user_code.disconnect(name)
-            run.gateways.pop(name, None)
         log.info("%s back after %.3g s", name, (run.now() - backend.paused_since).total_seconds())
         run.store.backends.resume(name)
 

@@ -38,6 +38,7 @@ def record(run: Run, results: Sequence[Done]) -> None:
         job: Job = done.subject
         if done.error is None:
             run.stats["job describe"] += 1
+            run.note_success(str(job.backend_name))
             steps.append(_step(run, job, done.value))
         elif _is_not_found(done.error):
             not_found.append(job)

@@ -102,7 +102,7 @@ class Run:
     gateways: dict[str, Gateway] = field(default_factory=dict)
     stats: Counter[str] = field(default_factory=Counter)
     stopping: threading.Event = field(default_factory=threading.Event)
-    logged: set[object] = field(default_factory=set)
+    logged: set[tuple[object, ...]] = field(default_factory=set)
 
     def stop(self) -> None:
         """Let nothing new begin; safe in a signal handler."""
@@ -132,15 +132,19 @@ class Run:
         is_new = self.store.backends.pause(
             backend_name, kind=kind, reason=str(error), at=at, retry_at=at + length
         )
-        if is_new:
-            self.stats["backend paused"] += 1
-            log.warning(
-                "%s paused: %s; its rows wait, none fails; again in %.3g s",
-                *(backend_name, error, length.total_seconds()),
-            )
+        self.stats["backend paused"] += is_new
+        self.log_once(
+            ("pause", backend_name, kind),
+            "%s paused: %s; its rows wait, none fails; again in %.3g s",
+            *(backend_name, error, length.total_seconds()),
+        )
         return at + length
 
-    def log_once(self, key: object, message: str, *args: object) -> None:
+    def note_success(self, backend_name: str) -> None:
+        """Remember that a backend did what it was asked for: its next pause is news again."""
+        self.logged = {key for key in self.logged if key[:2] != ("pause", backend_name)}
+
+    def log_once(self, key: tuple[object, ...], message: str, *args: object) -> None:
         """Log a warning the first time that *key* comes by."""
         if key not in self.logged:
             self.logged.add(key)

@@ -1,0 +1,110 @@
+"""The CSV: always whole, in upstream's words, only written when something changed."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import openeo
+import pandas as pd
+import pytest
+from openeo.extra.job_management import CsvJobDatabase
+
+from campaigning import make_rows, query, start_job
+from openeo_jobs.mirror import Mirror
+from openeo_jobs.storage.store import open_store
+
+pytestmark = pytest.mark.wheel
+
+
+def test_a_reader_always_finds_the_csv_whole(make_manager, north, tmp_path: Path) -> None:
+    csv, rows = tmp_path / "jobs.csv", 3000
+    is_over, torn = threading.Event(), []
+
+    def read() -> None:
+        while not is_over.is_set():
+            content = csv.read_bytes() if csv.exists() else None
+            if content is not None and content.count(b"\n") != rows + 1:
+                torn.append(len(content))
+
+    def callback(row: pd.Series, connection: openeo.Connection, **kwargs: Any) -> openeo.BatchJob | None:
+        return start_job(row, connection) if row.name < 20 else None
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        frame = make_rows(rows).assign(priority=lambda df: -df.index)
+        manager = make_manager(north)
+        manager.on_job_done = lambda job, row: None
+        manager.run_jobs(frame.iloc[:rows], stop_after(callback, 40), csv)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        is_over.set()
+        reader.join()
+    assert csv.exists()
+    assert not torn
+
+
+def stop_after(callback, calls: int):
+    """End the run from inside, as a Ctrl-C does."""
+    import signal
+
+    count = iter(range(calls))
+
+    def stopping(**kwargs: Any) -> openeo.BatchJob | None:
+        if next(count, None) is None:
+            signal.raise_signal(signal.SIGINT)
+        return callback(**kwargs)
+
+    return stopping
+
+
+def test_openeos_own_reader_finds_ids_and_statuses(make_manager, north, tmp_path: Path) -> None:
+    frame = pd.DataFrame({"tile": ["007", "NA", 'a "quoted", one'], "note": ["line\nbreak", None, "ü"]})
+    make_manager(north).run_jobs(frame, start_job, tmp_path / "jobs.csv")
+    read = CsvJobDatabase(tmp_path / "jobs.csv").read()
+    assert list(read["status"]) == ["finished"] * 3
+    assert list(read["id"]) == [
+        one for (one,) in query(tmp_path / "jobs.sqlite", "SELECT id FROM jobs ORDER BY job")
+    ]
+    assert list(read["tile"])[2] == 'a "quoted", one'
+
+
+def test_it_is_written_only_when_something_changed(make_manager, north, tmp_path: Path) -> None:
+    csv = tmp_path / "jobs.csv"
+    make_manager(north).run_jobs(make_rows(2), start_job, csv)
+    with open_store(tmp_path / "jobs.sqlite") as store:
+        mirror = Mirror(store, csv)
+        before = csv.stat().st_mtime_ns
+        assert not mirror.write()
+        store.retries.retry(store.jobs.all()[:1], reason="test", at=store.campaigns.load().created_at)
+        assert mirror.write()
+        assert not mirror.write()
+        assert csv.stat().st_mtime_ns > before
+        csv.unlink()
+        assert mirror.write()
+        mirror.check()
+
+
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_a_crash_around_the_rename_makes_no_edited_file_of_it(
+    make_manager, north, tmp_path: Path, monkeypatch, is_renamed: bool
+) -> None:
+    csv = tmp_path / "jobs.csv"
+    make_manager(north).run_jobs(make_rows(2), start_job, csv)
+    with open_store(tmp_path / "jobs.sqlite") as store:
+        store.retries.retry(store.jobs.all(), reason="test", at=store.campaigns.load().created_at)
+        replace = Path.replace
+
+        def die(self: Path, target: Path) -> None:
+            if is_renamed:
+                replace(self, target)
+            raise SystemExit
+
+        with monkeypatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(Path, "replace", die)
+            Mirror(store, csv).write()
+        Mirror(store, csv).check()
+    make_manager(north).run_jobs(make_rows(2), start_job, csv)
