@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,3 +41,22 @@ def make_manager(tmp_path: Path) -> Callable[..., MultiBackendJobManager]:
         return manager
 
     return make
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What `openeo-jobs demo` printed, and the folder that it left."""
+
+    folder: Path
+    output: str
+    program: str
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
+    """Run `openeo-jobs demo`, once for all tests; none of them changes its folder."""
+    parent = tmp_path_factory.mktemp("demo")
+    program = str(Path(sys.executable).with_name("openeo-jobs"))
+    done = subprocess.run([program, "demo"], cwd=parent, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    return Demo(folder=parent / "openeo-jobs-demo", output=done.stdout, program=program)

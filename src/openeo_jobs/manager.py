@@ -234,6 +234,7 @@ class MultiBackendJobManager:
         with Stopper(run.stop, patience_seconds=loop.FAREWELL_SECONDS) as stopper:
             loop.keep_going(run, lambda: loop.do_one_round(run))
             loop.say_farewell(run, patience_seconds=stopper.seconds_left())
+        loop.tell_left_behind(run)
         if stopper.signal is not None:
             log.warning("stopped; batch jobs go on at their backends. Go on with: %s", describe_command())
         stopper.raise_signal()

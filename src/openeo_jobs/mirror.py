@@ -20,7 +20,7 @@ class Mirror:
     def __init__(self, store: JobStore, path: Path) -> None:
         self._store = store
         self._path = path
-        self._key = str(path.absolute())
+        self._key = _name_beside(path, store.path)
         self._mark: object = None
         self._is_warned = False
 
@@ -69,6 +69,14 @@ class Mirror:
         _replace(self._path, content)
         self._store.campaigns.record_mirror(self._key, (new,))
         return True
+
+
+def _name_beside(path: Path, database: Path) -> str:
+    """Return *path* as seen from the folder of the database, so that the folder may be moved or copied."""
+    try:
+        return Path(os.path.relpath(path, database.parent)).as_posix()
+    except ValueError:  # on another drive of Windows
+        return str(path.absolute())
 
 
 def _replace(path: Path, content: bytes) -> None:

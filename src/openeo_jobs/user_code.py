@@ -116,8 +116,8 @@ class ManagersCode:
         connection = getattr(batch_job, "connection", None)
         if not isinstance(batch_job_id, str) or not batch_job_id:
             raise CallbackError(
-                f"start_job returned {type(batch_job).__name__}; return the batch job that create_job() gives, "
-                "or None to skip the row"
+                f"start_job returned {type(batch_job).__name__}; return the batch job that create_job() "
+                "gives, or None to skip the row"
             )
         name = self._find_backend(connection)
         if name is None:

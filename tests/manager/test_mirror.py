@@ -108,3 +108,11 @@ def test_a_crash_around_the_rename_makes_no_edited_file_of_it(
             Mirror(store, csv).write()
         Mirror(store, csv).check()
     make_manager(north).run_jobs(make_rows(2), start_job, csv)
+
+
+def test_a_campaign_may_be_moved_to_another_folder(make_manager, north, tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "here").mkdir()
+    make_manager(north).run_jobs(make_rows(2), start_job, tmp_path / "here" / "jobs.csv")
+    (tmp_path / "here").rename(tmp_path / "there")
+    monkeypatch.chdir(tmp_path / "there")
+    make_manager(north).run_jobs(make_rows(2), start_job, "jobs.csv")

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from openeo_jobs.jobs import Backend, Outcome, ResultsStatus, Runner, is_complete
 from openeo_jobs.status import FAILED, JobStatus
+from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import backend_from, runner_from
 from openeo_jobs.storage.schema import asset, attempt, backend, batch_job, campaign, job, runner
@@ -41,7 +42,8 @@ class FailureGroup:
     first_at: datetime
     last_at: datetime
     http_status: int | None
-    costs: float
+    costs: dict[str, float]
+    """By currency; "" where it is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,7 @@ class BackendReport:
 
     backend: Backend
     by_status: dict[JobStatus, int]
+    slots_held: int
     rows: int
     complete: int
     failed: int
@@ -59,13 +62,14 @@ class BackendReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """The campaign at one glance."""
+    """The campaign at one glance. Rows with a `user_status` are counted under it, and nowhere else."""
 
     uid: str
     created_at: datetime
     rows: int
     by_status: dict[JobStatus, int]
     by_results: dict[ResultsStatus, int]
+    by_user_status: dict[str, int]
     backends: list[BackendReport]
     costs: list[Costs]
     runner: Runner | None
@@ -74,6 +78,7 @@ class Overview:
     hook_errors: list[tuple[int, str]]
     download_errors: list[tuple[int, str]]
     assets: int
+    assets_size: int
 
 
 class Reports:
@@ -88,15 +93,21 @@ class Reports:
             head = connection.execute(sa.select(campaign.c.uid, campaign.c.created_at)).first()
             if head is None:
                 return None
-            by_status = _counts(connection, job.c.status)
-            by_results = _counts(connection, job.c.results_status, job.c.status == JobStatus.FINISHED)
+            free = job.c.user_status.is_(None)
+            by_status = _counts(connection, job.c.status, free)
+            by_results = _counts(connection, job.c.results_status, free, job.c.status == JobStatus.FINISHED)
+            by_user_status = _counts(connection, job.c.user_status, ~free)
+            files = connection.execute(
+                sa.select(sa.func.count(asset.c.id), sa.func.total(asset.c.size))
+            ).one()
             last = connection.execute(sa.select(runner).order_by(runner.c.id.desc()).limit(1)).first()
             return Overview(
                 uid=head.uid,
                 created_at=head.created_at,
-                rows=sum(by_status.values()),
+                rows=sum(by_status.values()) + sum(by_user_status.values()),
                 by_status={JobStatus(word): count for word, count in by_status.items()},
                 by_results={ResultsStatus(word): n for word, n in by_results.items() if word is not None},
+                by_user_status=by_user_status,
                 backends=_backends(connection),
                 costs=_costs(connection),
                 runner=runner_from(last) if last else None,
@@ -108,7 +119,8 @@ class Reports:
                 download_errors=_texts(
                     connection, job.c.results_error, job.c.results_status == ResultsStatus.FAILED
                 ),
-                assets=connection.execute(sa.select(sa.func.count(asset.c.id))).scalar_one(),
+                assets=int(files[0]),
+                assets_size=int(files[1]),
             )
 
     def failures(self) -> list[FailureGroup]:
@@ -116,8 +128,8 @@ class Reports:
         select = (
             sa.select(
                 *(job.c.id, backend.c.name, attempt.c.failure_key, attempt.c.error_class),
-                *(attempt.c.error_message, attempt.c.error_at, attempt.c.error_http_status, attempt.c.costs),
-                *(job.c.status, job.c.status_since),
+                *(attempt.c.error_message, attempt.c.error_at, attempt.c.error_http_status),
+                *(attempt.c.costs, attempt.c.currency, job.c.status, job.c.status_since),
             )
             .select_from(job)
             .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
@@ -136,24 +148,27 @@ class Reports:
 
 def _group(key: str, error_class: str, members: list[Any]) -> FailureGroup:
     times = [row.error_at or row.status_since for row in members]
+    costs: Counter[str] = Counter()
+    for row in members:
+        if row.costs is not None:
+            costs[row.currency or ""] += row.costs
     return FailureGroup(
         key=key,
         error_class=error_class,
-        message=members[0].error_message or "(no reason is known)",
+        message=members[0].error_message or "(the reason is not known yet)",
         rows=tuple(row.id for row in members),
         by_backend=dict(Counter(row.name or "-" for row in members)),
         first_at=min(times),
         last_at=max(times),
         http_status=members[0].error_http_status,
-        costs=sum(row.costs or 0.0 for row in members),
+        costs=dict(costs),
     )
 
 
 def _counts(
-    connection: sa.Connection, column: sa.Column[Any], condition: sa.ColumnElement[bool] | None = None
+    connection: sa.Connection, column: sa.Column[Any], *conditions: sa.ColumnElement[bool]
 ) -> dict[Any, int]:
-    select = sa.select(column, sa.func.count()).group_by(column)
-    rows = connection.execute(select if condition is None else select.where(condition))
+    rows = connection.execute(sa.select(column, sa.func.count()).where(*conditions).group_by(column))
     return {row[0]: row[1] for row in rows}
 
 
@@ -170,13 +185,13 @@ def _texts(
 
 
 def _unsettled(connection: sa.Connection) -> int:
-    """Count the rows with a create request whose outcome is unknown, and that no person has to settle."""
+    """Count the rows with a create request that got no clear answer, and that no person settles."""
     return int(
         connection.execute(
             sa.select(sa.func.count(sa.distinct(job.c.id)))
             .join(batch_job, batch_job.c.attempt_id == job.c.attempt_id)
             .where(job.c.status == JobStatus.SUBMITTING, job.c.needs_person_since.is_(None))
-            .where(batch_job.c.outcome == Outcome.UNKNOWN)
+            .where(batch_job.c.outcome == Outcome.UNKNOWN, batch_job.c.ended_at.is_not(None))
         ).scalar_one()
     )
 
@@ -190,23 +205,38 @@ def _backends(connection: sa.Connection) -> list[BackendReport]:
         .join(backend, backend.c.id == attempt.c.backend_id)
         .group_by(backend.c.name, job.c.status, job.c.results_status)
     ).all()
-    ended, began = sa.func.julianday(attempt.c.ended_at), sa.func.julianday(attempt.c.running_start_time)
     runs = connection.execute(
-        sa.select(backend.c.name, sa.func.count(), sa.func.avg((ended - began) * 86400))
+        sa.select(backend.c.name, sa.func.count(), sa.func.avg(_run_seconds()))
         .select_from(attempt)
         .join(backend, backend.c.id == attempt.c.backend_id)
         .group_by(backend.c.name)
     ).all()
     by_name = {name: (count, mean) for name, count, mean in runs}
-    of_none = (0, None)
+    held = count_held(connection)
     return [
-        _backend_report(one, [row[1:] for row in rows if row[0] == one.name], *by_name.get(one.name, of_none))
+        _backend_report(
+            one,
+            [row[1:] for row in rows if row[0] == one.name],
+            held.get(one.name, 0),
+            *by_name.get(one.name, (0, None)),
+        )
         for one in backends
     ]
 
 
+def _run_seconds() -> sa.ColumnElement[float]:
+    """Return how long an attempt ran: as its backend says, else as we saw it."""
+    usage = attempt.c.usage
+    ended, began = sa.func.julianday(attempt.c.ended_at), sa.func.julianday(attempt.c.running_start_time)
+    told = sa.func.json_extract(usage, "$.duration.value")
+    return sa.case(
+        (sa.func.json_extract(usage, "$.duration.unit").in_(["seconds", "second", "s"]), told),
+        else_=(ended - began) * 86400,
+    )
+
+
 def _backend_report(
-    one: Backend, rows: Sequence[Any], attempts: int, mean_run_seconds: float | None
+    one: Backend, rows: Sequence[Any], slots_held: int, attempts: int, mean_run_seconds: float | None
 ) -> BackendReport:
     by_status: Counter[JobStatus] = Counter()
     complete = 0
@@ -216,6 +246,7 @@ def _backend_report(
     return BackendReport(
         backend=one,
         by_status=dict(by_status),
+        slots_held=slots_held,
         rows=sum(by_status.values()),
         complete=complete,
         failed=sum(by_status[status] for status in FAILED),

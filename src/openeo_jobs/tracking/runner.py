@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shlex
+import shutil
 import sys
 import threading
 import uuid
@@ -91,7 +92,10 @@ def _keep_beating(
 
 
 def _command() -> str:
-    return shlex.join([Path(sys.executable).name, *sys.argv])
+    """Return the command of this process, with `python` where that is what its shell finds."""
+    program = Path(sys.executable)
+    found = next((name for name in ("python", program.name) if shutil.which(name) == str(program)), program)
+    return shlex.join([str(found), *sys.argv])
 
 
 def _boot_id() -> str:

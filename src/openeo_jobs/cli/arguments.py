@@ -1,0 +1,158 @@
+"""The commands and their options."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import openeo_jobs
+from openeo_jobs.status import FINAL, JobStatus
+
+_PATH = (
+    "PATH is the database of the campaign, or its CSV. Left out, it is $OPENEO_JOBS, else jobs.sqlite here, "
+    "else the only campaign in this folder."
+)
+_RETRIED = [status.value for status in JobStatus if status in FINAL]
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="openeo-jobs",
+        description="Run thousands of openEO batch jobs on several backends, and lose none of them.",
+        epilog=f"{_PATH} Every command explains itself: openeo-jobs COMMAND --help",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version and exit")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add(commands, "demo", "see it work: 60 rows on two simulated backends; no account, no costs")
+    _add_status(commands)
+    _add_failures(commands)
+    _add_retry(commands)
+    _add_db(commands)
+    _add_simulate(commands)
+    return parser
+
+
+class _Version(argparse.Action):
+    """Looks the version up only when it is asked for."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Print it and exit."""
+        sys.stdout.write(f"openeo-jobs {openeo_jobs.__version__}\n")
+        parser.exit()
+
+
+def _add(commands: Any, name: str, text: str, *, epilog: str = "") -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=epilog
+    )
+    parser.set_defaults(module=f"openeo_jobs.cli.{name}")
+    return parser
+
+
+def _add_path(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("path", metavar="PATH", nargs="?", type=Path, help="the campaign's database or CSV")
+
+
+def _add_status(commands: Any) -> None:
+    parser = _add(commands, "status", "how far, how much, who runs it, what needs you", epilog=_PATH)
+    _add_path(parser)
+    _add_json(parser)
+
+
+def _add_failures(commands: Any) -> None:
+    text = "why rows failed, grouped, with the command that retries"
+    parser = _add(commands, "failures", text, epilog=_PATH)
+    _add_path(parser)
+    _add_json(parser)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="for programs: one JSON document, stable keys")
+
+
+def _add_retry(commands: Any) -> None:
+    parser = _add(commands, "retry", "put rows back in line, for a new attempt", epilog=_PATH)
+    _add_path(parser)
+    parser.add_argument(
+        "--failure",
+        metavar="N",
+        type=int,
+        action="append",
+        default=[],
+        help="the rows of reason N, as `openeo-jobs failures` numbers them; may be given several times",
+    )
+    parser.add_argument(
+        "--status",
+        metavar="S",
+        choices=_RETRIED,
+        action="append",
+        default=[],
+        help=f"the rows with status S ({', '.join(_RETRIED)}); may be given several times",
+    )
+    parser.add_argument(
+        "--row", metavar="N", type=int, action="append", default=[], help="row N; may be given several times"
+    )
+    parser.add_argument(
+        "--yes", action="store_true", help="also rows that are finished: computes them anew, for new costs"
+    )
+
+
+def _add_db(commands: Any) -> None:
+    parser = _add(commands, "db", "look after the database: db upgrade")
+    actions = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    upgrade = actions.add_parser(
+        "upgrade",
+        help="bring an older database to this version, after a backup copy",
+        description="Bring an older database to this version, after a backup copy beside it.",
+        epilog=_PATH,
+    )
+    _add_path(upgrade)
+
+
+def _add_simulate(commands: Any) -> None:
+    parser = _add(commands, "simulate", "run a local openEO backend to rehearse on, until Ctrl-C")
+    parser.formatter_class = argparse.ArgumentDefaultsHelpFormatter
+    add = parser.add_argument
+    add("--name", default="north", help="for people, and the beginning of the ids of batch jobs")
+    add("--folder", type=Path, help="where it keeps its batch jobs and its port (default: .simulator/NAME)",
+        default=argparse.SUPPRESS)  # fmt: skip
+    add("--port", type=int, default=0, help="of the first start; 0 takes a free one")
+    add("--seed", type=int, default=0, help="the same seed makes the same batch jobs fail")
+    for option, default, text in (
+        ("--queue-seconds", (0.0, 2.0), "how long batch jobs wait"),
+        ("--run-seconds", (2.0, 10.0), "how long they run"),
+    ):
+        add(option, type=_seconds, nargs=2, metavar=("FROM", "TO"), default=default, help=text)
+    add("--latency-seconds", type=_seconds, default=0.0, metavar="S", help="waited before every answer")
+    add("--concurrent-jobs", type=int, metavar="N", default=argparse.SUPPRESS,
+        help="how many batch jobs of a user may be queued or running (default: any number)")  # fmt: skip
+    add("--out-of-memory", type=_share, default=0.0, metavar="SHARE",
+        help="of the rows, 0 to 1: fail until executor-memoryOverhead is 4G")  # fmt: skip
+    add("--stage-failure", type=_share, default=0.0, metavar="SHARE",
+        help="of the attempts, 0 to 1: fail without error logs")  # fmt: skip
+    add("--unavailable", type=_seconds, nargs=2, metavar=("AFTER", "FOR"), default=argparse.SUPPRESS,
+        help="answer 503 so long after the first batch job, for so long (default: never)")  # fmt: skip
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return seconds
+
+
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 <= share <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return share

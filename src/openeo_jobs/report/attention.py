@@ -1,0 +1,75 @@
+"""What needs a person: failed rows, rows and backends that wait, hooks and downloads that did not work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from openeo_jobs.jobs import Backend
+from openeo_jobs.report.commands import Commands
+from openeo_jobs.report.figures import count, format_instant, list_rows, wrap
+from openeo_jobs.report.progress import count_failed
+from openeo_jobs.storage.reports import Overview
+
+_MOST = 5
+_WIDTH = 76
+
+
+def list_needs(overview: Overview, *, groups: int, commands: Commands, now: datetime) -> list[str]:
+    """Return what needs a person, numbered; nothing where nothing does. *groups*: of failed rows."""
+    needs = [
+        *_failed(overview, groups, commands),
+        *(_waiting(rows, reason, commands) for rows, reason in _by_text(overview.needs_person)),
+        *(_paused(report.backend, now) for report in overview.backends if report.backend.paused_class),
+        *(_hook(rows, text) for rows, text in _by_text(overview.hook_errors)),
+        *(_download(rows, text) for rows, text in _by_text(overview.download_errors)),
+    ]
+    return [line for number, lines in enumerate(needs, start=1) for line in _number(number, lines)]
+
+
+def _failed(overview: Overview, groups: int, commands: Commands) -> Iterable[list[str]]:
+    failed = count_failed(overview)
+    if failed:
+        text = f"{count(failed, 'failed row')} in {count(groups, 'group')}"
+        yield _with_command(text, commands.failures())
+
+
+def _waiting(rows: list[int], reason: str, commands: Commands) -> list[str]:
+    options = [word for row in rows[:_MOST] for word in ("--row", row)]
+    verb = "waits" if len(rows) == 1 else "wait"
+    return [
+        *wrap(f"{list_rows(rows, most=_MOST)} {verb} for you: {reason}", width=_WIDTH),
+        f"> {commands.retry(*options)}",
+    ]
+
+
+def _paused(backend: Backend, now: datetime) -> list[str]:
+    since = f" since {format_instant(backend.paused_since, now=now)}" if backend.paused_since else ""
+    again = f"; tried again {format_instant(backend.retry_at, now=now)}" if backend.retry_at else ""
+    text = f"{backend.name} paused{since}{again}; its rows wait, none fails: {backend.paused_reason}"
+    return wrap(text, width=_WIDTH)
+
+
+def _hook(rows: list[int], text: str) -> list[str]:
+    return wrap(f"{list_rows(rows)}: a hook raised, the next run calls it again: {text}", width=_WIDTH)
+
+
+def _download(rows: list[int], text: str) -> list[str]:
+    return wrap(f"{list_rows(rows)}: results not downloaded, the next run tries again: {text}", width=_WIDTH)
+
+
+def _by_text(texts: Sequence[tuple[int, str]]) -> list[tuple[list[int], str]]:
+    """Gather the rows of which the same is said."""
+    rows: dict[str, list[int]] = {}
+    for row, text in texts:
+        rows.setdefault(text, []).append(row)
+    return [(numbers, text) for text, numbers in rows.items()]
+
+
+def _with_command(text: str, command: str) -> list[str]:
+    line = f"{text:<38} {command}"
+    return [line] if len(line) <= _WIDTH else [text, f"> {command}"]
+
+
+def _number(number: int, lines: list[str]) -> list[str]:
+    return [f" {' ' if index else number}  {line}" for index, line in enumerate(lines)]

@@ -1,0 +1,37 @@
+"""The command lines that a screen tells people to type."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from openeo_jobs.jobs import Runner
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """How to type openeo-jobs here; `path` names the campaign where it does not go without saying."""
+
+    program: str = "openeo-jobs"
+    path: str | None = None
+
+    def status(self) -> str:
+        """Return the command that shows how far it is."""
+        return self._join("status")
+
+    def failures(self) -> str:
+        """Return the command that shows why rows failed."""
+        return self._join("failures")
+
+    def retry(self, *options: str | int) -> str:
+        """Return the command that puts rows back in line."""
+        return self._join("retry", *options)
+
+    def _join(self, verb: str, *options: str | int) -> str:
+        words = [verb, *([self.path] if self.path else []), *map(str, options)]
+        return f"{self.program} {shlex.join(words)}"
+
+
+def go_on(runner: Runner) -> str:
+    """Return what to type to start again what *runner* was."""
+    return f"cd {shlex.quote(runner.folder)} && {runner.command}"

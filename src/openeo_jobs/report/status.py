@@ -1,0 +1,91 @@
+"""The screen of `openeo-jobs status`: how far, how long, how much, who runs it, what needs a person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from openeo_jobs.jobs import Runner
+from openeo_jobs.report.attention import list_needs
+from openeo_jobs.report.commands import Commands, go_on
+from openeo_jobs.report.figures import (
+    count,
+    draw_bar,
+    format_amount,
+    format_instant,
+    format_length,
+    format_seconds,
+)
+from openeo_jobs.report.progress import COMPLETE, Stage, list_stages
+from openeo_jobs.status import JobStatus
+from openeo_jobs.storage.reports import BackendReport, Costs, Overview
+
+_BAR = 32
+
+
+def draw_status(
+    overview: Overview, *, name: str, is_alive: bool, groups: int, commands: Commands, now: datetime
+) -> list[str]:
+    """Draw the screen. *name* of the database; *is_alive*: its latest runner; *groups* of failed rows."""
+    needs = list_needs(overview, groups=groups, commands=commands, now=now)
+    return [
+        f"{name}    {count(overview.rows, 'row')}    since {format_instant(overview.created_at, now=now)}",
+        describe_runner(overview.runner, is_alive=is_alive, now=now),
+        "",
+        *(_draw_stage(stage, overview.rows) for stage in list_stages(overview)),
+        *_draw_backends(overview),
+        *_draw_costs(overview.costs),
+        *(["", "needs you", *needs] if needs else []),
+    ]
+
+
+def describe_runner(runner: Runner | None, *, is_alive: bool, now: datetime) -> str:
+    """Say who runs the campaign; where nobody does, how to go on."""
+    if runner is None:
+        return "Nothing has run this campaign yet."
+    if not is_alive:
+        return f"Nothing runs this campaign now. Go on with: {go_on(runner)}"
+    if runner.last_round_at is None:
+        last = "no round yet"
+    else:
+        last = f"last round {format_length(now - runner.last_round_at)} ago"
+    return f"run by {runner.host}, pid {runner.pid}: {runner.command}   {last}"
+
+
+def _draw_stage(stage: Stage, rows: int) -> str:
+    line = f" {stage.word:<12} {stage.rows:>9,}"
+    if stage.word == COMPLETE:
+        share = stage.rows / rows if rows else 0.0
+        # Rounded down: 100 % only when it is true.
+        line += f"   {int(share * 1000) / 10:5.1f} %   {draw_bar(share, _BAR)}"
+    return f"{line}   {stage.note}".rstrip()
+
+
+def _draw_backends(overview: Overview) -> list[str]:
+    if not overview.backends:
+        return []
+    width = max(8, *(len(report.backend.name) for report in overview.backends))
+    head = f" {'backend':<{width}}     slots  running  queued  complete  failed  attempts  mean run"
+    return ["", head, *(_draw_backend(report, width) for report in overview.backends)]
+
+
+def _draw_backend(report: BackendReport, width: int) -> str:
+    backend, by_status = report.backend, report.by_status
+    slots = "paused" if backend.paused_class else f"{report.slots_held} of {backend.parallel_jobs}"
+    queued = by_status.get(JobStatus.QUEUED, 0) + by_status.get(JobStatus.QUEUED_FOR_START, 0)
+    run = "-" if report.mean_run_seconds is None else format_seconds(report.mean_run_seconds)
+    return (
+        f" {backend.name:<{width}} {slots:>9} {by_status.get(JobStatus.RUNNING, 0):>8} {queued:>7}"
+        f" {report.complete:>9} {report.failed:>7} {report.attempts:>9} {run:>9}"
+    )
+
+
+def _draw_costs(costs: list[Costs]) -> list[str]:
+    lines = [_draw_cost(one) for one in costs]
+    return ["", *lines] if lines else []
+
+
+def _draw_cost(one: Costs) -> str:
+    currency = f" {one.currency}" if one.currency else ""
+    failed = f", {format_amount(one.failed)} of it in failed attempts" if one.failed else ""
+    per_row = format_amount(one.total / one.rows)
+    return f" costs on {one.backend_name}: {format_amount(one.total)}{currency}, {per_row} per row{failed}"
