@@ -121,7 +121,8 @@ def create_job() -> None:
             name="ck_job_results_status",
         ),
         sa.CheckConstraint(
-            "status IN ('not_started', 'submitting', 'created', 'queued_for_start', 'queued', 'running', 'finished', 'error', 'canceled', 'skipped', 'start_failed', 'lost')",
+            "status IN ('not_started', 'submitting', 'created', 'queued_for_start', 'queued', 'running', "
+            "'finished', 'error', 'canceled', 'skipped', 'start_failed', 'lost')",
             name="ck_job_status",
         ),
         sa.ForeignKeyConstraint(["owner_id"], ["runner.id"], name="fk_job_owner_id"),
@@ -132,7 +133,7 @@ def create_job() -> None:
     op.create_index(
         "ix_job_waiting",
         "job",
-        [sa.literal_column("priority DESC"), "position"],
+        ["pinned_backend", sa.literal_column("priority DESC"), "position"],
         unique=False,
         sqlite_where=sa.text("status = 'not_started'"),
     )
@@ -192,7 +193,7 @@ def create_batch_job() -> None:
         sa.Column("absent_since", INSTANT),
         sa.Column("start_sent_at", INSTANT),
         sa.CheckConstraint(
-            "outcome IN ('unknown', 'created', 'not_created', 'adopted', 'returned')",
+            "outcome IN ('unknown', 'created', 'not_created', 'adopted', 'returned', 'copy')",
             name="ck_batch_job_outcome",
         ),
         sa.ForeignKeyConstraint(["attempt_id"], ["attempt.id"], name="fk_batch_job_attempt_id"),
@@ -267,7 +268,8 @@ STATUSES = (
 )
 BY_THE_TRACKER = {
     "not_started": "submitting skipped start_failed",
-    "submitting": "not_started created queued_for_start queued running finished error canceled skipped start_failed",
+    "submitting": "not_started created queued_for_start queued running finished error canceled "
+    "skipped start_failed",
     "created": "queued_for_start queued running finished error canceled start_failed lost",
     "queued_for_start": "created queued running finished error canceled start_failed lost",
     "queued": "created running finished error canceled lost",
@@ -299,7 +301,7 @@ def transitions() -> list[tuple[str, str, str]]:
 
 TRIGGERS = (
     """CREATE TRIGGER job_status_guard BEFORE UPDATE OF status ON job
-WHEN NEW.status <> OLD.status AND NOT EXISTS (
+WHEN NEW.status IS NOT OLD.status AND NOT EXISTS (
   SELECT 1 FROM status_transition
   WHERE old = OLD.status AND new = NEW.status AND actor = coalesce(NEW.change_actor, 'user')
 )
@@ -315,7 +317,8 @@ BEGIN
     CASE WHEN NEW.change_actor IS NULL THEN strftime('%Y-%m-%dT%H:%M:%fZ', 'now') ELSE NEW.status_since END,
     OLD.status, NEW.status, coalesce(NEW.change_actor, 'user'), NEW.change_reason
   );
-  UPDATE job SET status_since = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id AND NEW.change_actor IS NULL;
+  UPDATE job SET status_since = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+  WHERE id = NEW.id AND NEW.change_actor IS NULL;
 END""",
     """CREATE TRIGGER job_change_forgotten AFTER UPDATE ON job
 WHEN NEW.change_actor IS NOT NULL OR NEW.change_reason IS NOT NULL
@@ -350,6 +353,25 @@ WHEN EXISTS (SELECT 1 FROM job WHERE id = NEW.id)
 BEGIN
   SELECT RAISE(ABORT, 'a row of a campaign is never replaced');
 END""",
+    """CREATE TRIGGER job_number_kept BEFORE UPDATE ON job
+WHEN NEW.id IS NOT OLD.id
+BEGIN
+  SELECT RAISE(ABORT, 'a row of a campaign keeps its number');
+END""",
+    """CREATE TRIGGER attempt_kept BEFORE DELETE ON attempt
+BEGIN
+  SELECT RAISE(ABORT, 'an attempt is never forgotten');
+END""",
+    """CREATE TRIGGER attempt_not_replaced BEFORE INSERT ON attempt
+WHEN EXISTS (SELECT 1 FROM attempt WHERE id = NEW.id OR (job_id = NEW.job_id AND number = NEW.number))
+BEGIN
+  SELECT RAISE(ABORT, 'an attempt is never forgotten');
+END""",
+    """CREATE TRIGGER attempt_number_kept BEFORE UPDATE ON attempt
+WHEN NEW.id IS NOT OLD.id OR NEW.job_id IS NOT OLD.job_id OR NEW.number IS NOT OLD.number
+BEGIN
+  SELECT RAISE(ABORT, 'an attempt keeps its row and its number');
+END""",
     """CREATE TRIGGER status_change_kept BEFORE DELETE ON status_change
 BEGIN
   SELECT RAISE(ABORT, 'the history cannot be altered');
@@ -364,7 +386,11 @@ BEGIN
   SELECT RAISE(ABORT, 'the history cannot be altered');
 END""",
     """CREATE TRIGGER status_change_true BEFORE INSERT ON status_change
-WHEN NOT EXISTS (SELECT 1 FROM job WHERE id = NEW.job_id AND status = NEW.new)
+WHEN NEW.new IS coalesce(NEW.old, 'not_started')
+  OR NOT EXISTS (SELECT 1 FROM job WHERE id = NEW.job_id AND status = NEW.new)
+  OR coalesce(NEW.old, 'not_started') IS NOT coalesce(
+    (SELECT new FROM status_change WHERE job_id = NEW.job_id ORDER BY id DESC LIMIT 1), 'not_started'
+  )
 BEGIN
   SELECT RAISE(ABORT, 'the history is written by the database alone');
 END""",
@@ -381,6 +407,15 @@ END""",
 WHEN EXISTS (
   SELECT 1 FROM batch_job
   WHERE id = NEW.id OR tag = NEW.tag OR (backend_id = NEW.backend_id AND batch_job_id = NEW.batch_job_id)
+)
+BEGIN
+  SELECT RAISE(ABORT, 'a batch job is never forgotten');
+END""",
+    """CREATE TRIGGER batch_job_not_overwritten BEFORE UPDATE ON batch_job
+WHEN NEW.id IS NOT OLD.id OR EXISTS (
+  SELECT 1 FROM batch_job
+  WHERE id <> OLD.id
+    AND (tag = NEW.tag OR (backend_id = NEW.backend_id AND batch_job_id = NEW.batch_job_id))
 )
 BEGIN
   SELECT RAISE(ABORT, 'a batch job is never forgotten');

@@ -27,7 +27,7 @@ STOPS_POLLING = frozenset({ErrorClass.TRANSIENT, ErrorClass.AUTH})
 _PATTERNS = (
     (re.compile(r"https?://\S+"), "<url>"),
     (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<id>"),
-    (re.compile(r"\b(?=\w*\d)[a-z]{1,8}-[0-9a-z]{6,}\b"), "<id>"),
+    (re.compile(r"\b[a-z]{1,8}-(?=[a-z]*\d)[0-9a-z]{6,}\b"), "<id>"),
     (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b"), "<id>"),
     (re.compile(r"[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?"), "*"),
     (re.compile(r"\s+"), " "),

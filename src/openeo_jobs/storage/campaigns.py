@@ -51,7 +51,8 @@ class Campaigns:
                     mirrors={},
                 )
             )
-            connection.execute(sa.insert(job), rows)
+            if rows:
+                connection.execute(sa.insert(job), rows)
             create_views(connection, table.columns)
             stored = connection.execute(sa.select(campaign)).one()
         return campaign_from(stored)

@@ -24,7 +24,9 @@ def change_status(
     reason: str | None = None,
     **values: Any,
 ) -> None:
-    """Change *job* to *new* if it is still as it was read (status and owner), and set *values* with it.
+    """Change *job* to *new* if it is still as it was read, and set *values* with it.
+
+    It is still as it was read if its status, its owner and its attempt are the same.
 
     Raises `JobMovedError` if the row has moved meanwhile, `StatusChangeError` if the graph forbids it.
     """
@@ -32,20 +34,20 @@ def change_status(
         values |= {"status": new, "status_since": at, "change_actor": actor, "change_reason": reason}
     if not values:
         return
-    statement = (
-        sa.update(job_table)
-        .where(job_table.c.id == job.number, job_table.c.status == job.status)
-        .where(job_table.c.owner_id.is_not_distinct_from(job.owner_id))
-        .values(values)
-    )
     try:
-        changed = connection.execute(statement).rowcount
+        changed = connection.execute(sa.update(job_table).where(_is_unmoved(job)).values(values)).rowcount
     except sa.exc.IntegrityError as error:
         raise StatusChangeError(
             f"row {job.number}: {actor} may not change {job.status} to {new} ({error.orig})"
         ) from error
     if changed != 1:
-        raise JobMovedError(f"row {job.number} is no longer {job.status}: somebody else has changed it")
+        raise _moved(job)
+
+
+def check_unmoved(connection: sa.Connection, job: Job) -> None:
+    """Raise `JobMovedError` unless *job* is still as it was read."""
+    if connection.execute(sa.select(job_table.c.id).where(_is_unmoved(job))).first() is None:
+        raise _moved(job)
 
 
 def change_each(
@@ -60,3 +62,16 @@ def change_each(
             continue
         changed += 1
     return changed
+
+
+def _is_unmoved(job: Job) -> sa.ColumnElement[bool]:
+    return sa.and_(
+        job_table.c.id == job.number,
+        job_table.c.status == job.status,
+        job_table.c.owner_id.is_not_distinct_from(job.owner_id),
+        job_table.c.attempt_id.is_not_distinct_from(job.attempt.id if job.attempt else None),
+    )
+
+
+def _moved(job: Job) -> JobMovedError:
+    return JobMovedError(f"row {job.number} is no longer as it was read: somebody else has changed it")

@@ -13,7 +13,19 @@ from openeo_jobs.status import ACTIVE, JobStatus
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
+from openeo_jobs.storage.runners import check_in_charge
 from openeo_jobs.storage.schema import attempt, backend, job
+
+_WAITING = (
+    SELECT_JOBS.where(job.c.status == sa.literal_column(f"'{JobStatus.NOT_STARTED}'"))
+    .where(job.c.user_status.is_(None))
+    .where(sa.or_(job.c.not_before.is_(None), job.c.not_before <= sa.bindparam("at")))
+    .order_by(job.c.priority.desc(), job.c.position)
+    .limit(sa.bindparam("number"))
+)
+_WAITING_FOR_ANY = _WAITING.where(job.c.pinned_backend.is_(None))
+_WAITING_FOR_ONE = _WAITING.where(job.c.pinned_backend == sa.bindparam("pin"))
+"""The status is spelled out: a partial index is not used for a variable."""
 
 
 class Claims:
@@ -31,12 +43,10 @@ class Claims:
         here, from the rows: nothing else keeps count of them.
         """
         with self._database.writing() as connection:
+            check_in_charge(connection, runner_id)
             free = _free_slots(connection, caps)
-            number = min(sum(free.values()), limit if limit is not None else sum(free.values()))
-            if number <= 0:
-                return []
-            rows = connection.execute(_waiting(free, at).limit(number)).all()
-            plan = plan_submissions([job_from(row) for row in rows], free)
+            waiting = _waiting(connection, free, at=at, limit=limit)
+            plan = plan_submissions(waiting, free)[:limit]
             names = connection.execute(sa.select(backend.c.name, backend.c.id))
             backend_ids = {row.name: row.id for row in names}
             claimed = [
@@ -69,23 +79,38 @@ def _free_slots(connection: sa.Connection, caps: Mapping[str, int]) -> dict[str,
     return {name: slots for name, slots in free.items() if slots > 0}
 
 
-def _waiting(free: Mapping[str, int], at: datetime) -> sa.Select[tuple[object, ...]]:
-    return (
-        SELECT_JOBS.where(job.c.status == JobStatus.NOT_STARTED, job.c.user_status.is_(None))
-        .where(sa.or_(job.c.not_before.is_(None), job.c.not_before <= at))
-        .where(sa.or_(job.c.pinned_backend.is_(None), job.c.pinned_backend.in_(list(free))))
-        .order_by(job.c.priority.desc(), job.c.position)
-    )
+def _waiting(
+    connection: sa.Connection, free: Mapping[str, int], *, at: datetime, limit: int | None
+) -> list[Job]:
+    """Return, in order, at least those jobs that may get one of the *free* slots.
+
+    One look into the index for each backend that users can pin a job to: a thousand jobs that wait for a full
+    backend neither hide the others nor have to be read.
+    """
+    slots: dict[str | None, int] = {None: sum(free.values())}
+    slots.update(free)
+    found = [
+        row
+        for pin, number in slots.items()
+        for row in connection.execute(
+            _WAITING_FOR_ANY if pin is None else _WAITING_FOR_ONE,
+            {"pin": pin, "at": at, "number": number if limit is None else min(number, limit)},
+        )
+    ]
+    return sorted(map(job_from, found), key=lambda each: (-each.priority, each.position, each.number))
+
+
+_EARLIER = attempt.alias("earlier")
+_NEXT_NUMBER = sa.select(sa.func.coalesce(sa.func.max(_EARLIER.c.number), 0) + 1).where(
+    _EARLIER.c.job_id == sa.bindparam("of_job")
+)
+_INSERT_ATTEMPT = sa.insert(attempt).values(number=_NEXT_NUMBER.scalar_subquery())
 
 
 def _claim(connection: sa.Connection, each: Job, backend_id: int, *, runner_id: int, at: datetime) -> int:
-    number = connection.execute(
-        sa.select(sa.func.coalesce(sa.func.max(attempt.c.number), 0) + 1).where(
-            attempt.c.job_id == each.number
-        )
-    ).scalar_one()
     attempt_id = connection.execute(
-        sa.insert(attempt).values(job_id=each.number, number=number, backend_id=backend_id, began_at=at)
+        _INSERT_ATTEMPT,
+        {"job_id": each.number, "of_job": each.number, "backend_id": backend_id, "began_at": at},
     ).lastrowid
     change_status(
         connection,

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from openeo_jobs.jobs import BatchJob, Failure, Job, Outcome
 from openeo_jobs.status import JobStatus
-from openeo_jobs.storage.changes import change_status
+from openeo_jobs.storage.changes import change_status, check_unmoved
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import (
     SELECT_BATCH_JOBS,
@@ -18,6 +18,7 @@ from openeo_jobs.storage.rows import (
     failure_values,
     job_from,
     load,
+    update_each,
 )
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job
 
@@ -33,9 +34,11 @@ class Creations:
     ) -> int:
         """Store that a create request is about to leave; return the number of its batch job.
 
-        The attempt belongs to the backend through which the request leaves.
+        The attempt belongs to the backend through which the request leaves. Raises `JobMovedError` where the
+        job was taken over meanwhile: then the request must not leave.
         """
         with self._database.writing() as connection:
+            check_unmoved(connection, each)
             backend_id = _backend_id(connection, backend_name)
             connection.execute(
                 sa.update(attempt).where(attempt.c.id == _attempt_id(each)).values(backend_id=backend_id)
@@ -59,8 +62,13 @@ class Creations:
     def record_start_sent(
         self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime | None
     ) -> None:
-        """Store that a callback itself asks for a start, or (*at* None) that this was definitely refused."""
+        """Store that a callback itself asks for a start, or (*at* None) that this was definitely refused.
+
+        Raises `JobMovedError` where the job was taken over meanwhile: then the request must not leave.
+        """
         with self._database.writing() as connection:
+            if at is not None:
+                check_unmoved(connection, each)
             number = _find_or_insert(connection, each, backend_name, batch_job_id, at=at)
             connection.execute(sa.update(batch_job).where(batch_job.c.id == number).values(start_sent_at=at))
 
@@ -71,6 +79,7 @@ class Creations:
         that came from elsewhere leaves the job `submitting` until its backend was asked what it is.
         """
         with self._database.writing() as connection:
+            check_unmoved(connection, each)
             number = _find_or_insert(connection, each, backend_name, batch_job_id, at=at)
             chosen = connection.execute(sa.select(batch_job).where(batch_job.c.id == number)).one()
             _choose(connection, each, number, backend_id=chosen.backend_id, at=at)
@@ -153,17 +162,15 @@ class Creations:
         """Store the id of a batch job that a listing showed under its tag."""
         self._set_batch_job(number, outcome=Outcome.ADOPTED, batch_job_id=batch_job_id)
 
-    def record_orphan(self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime) -> None:
-        """Store a batch job that belongs to the job's attempt, but is not the one it chooses."""
+    def record_copy(self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime) -> None:
+        """Store one more batch job that a create request of the job's attempt has made."""
         with self._database.writing() as connection:
-            _find_or_insert(connection, each, backend_name, batch_job_id, at=at, outcome=Outcome.ADOPTED)
+            _find_or_insert(connection, each, backend_name, batch_job_id, at=at, outcome=Outcome.COPY)
 
     def record_absent(self, numbers: list[int], *, at: datetime) -> None:
         """Store that a first complete listing did not contain these."""
         with self._database.writing() as connection:
-            connection.execute(
-                sa.update(batch_job).where(batch_job.c.id.in_(numbers)).values(absent_since=at)
-            )
+            update_each(connection, batch_job, numbers, absent_since=at)
 
     def record_not_created(self, number: int) -> None:
         """Store that a create request is proved to have created nothing."""

@@ -24,6 +24,7 @@ from openeo_jobs.storage.schema import APPLICATION_ID
 SQLITE_NEEDED = (3, 34, 0)
 BUSY_TIMEOUT_SECONDS = 60.0
 _MAGIC = b"SQLite format 3\x00"
+_WAL_VERSION = b"\x02"
 _BUSY_WORDS = ("database is locked", "database table is locked")
 
 
@@ -52,6 +53,17 @@ class Database:
         """Open one transaction that only reads; fetch everything before it ends."""
         with _errors_of(self.path), self._reader.begin() as connection:
             yield connection
+
+    def leave_wal(self) -> None:
+        """Set a file that is in WAL mode back to the rollback journal where WAL is not safe.
+
+        To be called before anything is read: a connection that reads in WAL mode would be in the way.
+        """
+        with self.path.open("rb") as file:
+            write_version = file.read(19)[18:]
+        if self._journal_mode != "WAL" and write_version == _WAL_VERSION:
+            with self.writing():
+                pass
 
     def close(self) -> None:
         """Close every connection."""

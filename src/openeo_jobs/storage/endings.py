@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from openeo_jobs.jobs import Asset, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.rows import SELECT_JOBS, failure_values, job_from
+from openeo_jobs.storage.rows import SELECT_JOBS, failure_values, job_from, update_each
 from openeo_jobs.storage.schema import asset, attempt, job
 
 
@@ -43,10 +43,13 @@ class Endings:
     def record_missing(self, jobs: Sequence[Job]) -> None:
         """Store that results which were on disk are not there any more: they are fetched again."""
         with self._database.writing() as connection:
-            connection.execute(
-                sa.update(job)
-                .where(job.c.id.in_([each.number for each in jobs]))
-                .values(results_status=ResultsStatus.PENDING, results_tries=0, results_not_before=None)
+            update_each(
+                connection,
+                job,
+                [each.number for each in jobs],
+                results_status=ResultsStatus.PENDING,
+                results_tries=0,
+                results_not_before=None,
             )
 
     def record_downloaded(self, each: Job, assets: Sequence[Asset], *, at: datetime) -> None:

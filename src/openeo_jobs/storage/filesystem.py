@@ -21,6 +21,8 @@ NETWORK_FILE_SYSTEMS = frozenset(
             "davfs",
             "9p",
             "virtiofs",
+            "vboxsf",
+            "vmhgfs",
         ),
         *("lustre", "gpfs", "beegfs", "ceph", "glusterfs", "afs", "pvfs2", "orangefs", "ocfs2", "gfs2"),
     }
@@ -30,11 +32,11 @@ NETWORK_FILE_SYSTEMS = frozenset(
 
 def is_on_network(path: Path) -> bool:
     """Say whether *path* lies on a network file system, or on one that cannot be told."""
-    resolved = path.absolute()
+    resolved = path.resolve()
     if resolved.drive.startswith("\\\\"):
         return True
-    mounts = sorted(psutil.disk_partitions(all=True), key=lambda mount: len(mount.mountpoint), reverse=True)
-    for mount in mounts:
+    mounts = sorted(psutil.disk_partitions(all=True), key=lambda mount: len(mount.mountpoint))
+    for mount in reversed(mounts):  # the deepest; of two on one folder the later one hides the other
         if resolved.is_relative_to(mount.mountpoint):
             return is_network_file_system(mount.fstype)
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import uuid
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -35,13 +36,11 @@ def find_scripts() -> Path:
 def create(path: Path, *, scripts: Path | None = None) -> None:
     """Make a new database at *path*: whole, or not at all. One that exists meanwhile is left alone."""
     check_sqlite()
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    new.unlink(missing_ok=True)
+    new = path.with_name(f".{path.name}.{uuid.uuid4().hex}.new")
     create_file(new)
     try:
-        database = Database(new, journal_mode="DELETE", foreign_keys=False)
-        _migrate(database, scripts or find_scripts(), is_new=True)
-        database.close()
+        with closing(Database(new, journal_mode="DELETE", foreign_keys=False)) as database:
+            _migrate(database, scripts or find_scripts(), is_new=True)
         _publish(new, path)
     finally:
         new.unlink(missing_ok=True)
@@ -78,27 +77,18 @@ def upgrade(path: Path, *, is_dead: Callable[[Runner], bool], scripts: Path | No
     else:
         return None
     backup = _back_up(path)
-    database = Database(path, foreign_keys=False)
-    try:
+    with closing(Database(path, foreign_keys=False)) as database:
         _migrate(database, scripts, is_new=False)
-    finally:
-        database.close()
     return backup
 
 
 def read_revision(path: Path) -> str | None:
     """Return the revision of the database at *path*; None where there is none."""
-    database = Database(path)
-    try:
-        with database.reading() as connection:
-            if not sa.inspect(connection).has_table("alembic_version"):
-                return None
-            revision: str | None = connection.exec_driver_sql(
-                "SELECT version_num FROM alembic_version"
-            ).scalar()
-            return revision
-    finally:
-        database.close()
+    with closing(Database(path)) as database, database.reading() as connection:
+        if not sa.inspect(connection).has_table("alembic_version"):
+            return None
+        revision: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        return revision
 
 
 def _config(scripts: Path) -> Config:
@@ -135,12 +125,8 @@ def _stored_columns(connection: sa.Connection) -> list[Column]:
 
 
 def _refuse_live_runners(path: Path, is_dead: Callable[[Runner], bool]) -> None:
-    database = Database(path)
-    try:
-        with database.reading() as connection:
-            rows = connection.execute(sa.select(runner).where(runner.c.ended_at.is_(None))).all()
-    finally:
-        database.close()
+    with closing(Database(path)) as database, database.reading() as connection:
+        rows = connection.execute(sa.select(runner).where(runner.c.ended_at.is_(None))).all()
     for found in map(runner_from, rows):
         if not is_dead(found):
             raise CampaignInUseError(

@@ -14,7 +14,7 @@ from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED, JobStatus
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.rows import failure_values, load
+from openeo_jobs.storage.rows import failure_values, load, update_each
 from openeo_jobs.storage.schema import attempt, backend, batch_job
 
 
@@ -68,13 +68,12 @@ class Progress:
         """Store that the backend does not know these batch jobs, for now."""
         numbers = [job.attempt.id for job in jobs if job.attempt is not None]
         with self._database.writing() as connection:
-            connection.execute(
-                sa.update(attempt)
-                .where(attempt.c.id.in_(numbers))
-                .values(
-                    not_found_since=sa.func.coalesce(attempt.c.not_found_since, sa.literal(at, _INSTANT)),
-                    not_found_count=attempt.c.not_found_count + 1,
-                )
+            update_each(
+                connection,
+                attempt,
+                numbers,
+                not_found_since=sa.func.coalesce(attempt.c.not_found_since, sa.literal(at, _INSTANT)),
+                not_found_count=attempt.c.not_found_count + 1,
             )
 
     def record_lost(self, each: Job, *, at: datetime) -> None:

@@ -28,6 +28,14 @@ class WorkLeft:
         return bool(self.waiting or self.active or self.ending)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftBehind:
+    """How many rows a run leaves as they are: they wait for a person, or for a backend not registered."""
+
+    needing_person: int
+    elsewhere: int
+
+
 class Jobs:
     """Jobs, as values."""
 
@@ -90,6 +98,17 @@ class Jobs:
                 ending=_count(connection, ending),
             )
 
+    def left_behind(self, backend_names: Collection[str]) -> LeftBehind:
+        """Count the rows that a run with these backends can do nothing for, though they are not over."""
+        names = list(backend_names)
+        elsewhere = sa.func.coalesce(backend.c.name, job.c.pinned_backend).not_in(names)
+        unfinished = job.c.status.in_(sorted(ACTIVE | {JobStatus.NOT_STARTED}))
+        with self._database.reading() as connection:
+            return LeftBehind(
+                needing_person=_count(connection, job.c.needs_person_since.is_not(None)),
+                elsewhere=_count(connection, sa.and_(unfinished, elsewhere)),
+            )
+
     def history(self, number: int) -> list[StatusChange]:
         """Return the history of the job with this *number*, oldest first."""
         select = sa.select(status_change).where(status_change.c.job_id == number).order_by(status_change.c.id)
@@ -122,7 +141,7 @@ class Jobs:
                 )
             ).one()
             rows = connection.execute(
-                sa.select(sa.func.count(job.c.id), sa.func.count(job.c.user_status))
+                sa.select(sa.func.count(job.c.id), sa.func.group_concat(_OWN_WORDS))
             ).one()
         return (changes, *facts, *rows)
 
@@ -130,6 +149,9 @@ class Jobs:
         with self._database.reading() as connection:
             rows = connection.execute(select).all()
         return [job_from(row) for row in rows]
+
+
+_OWN_WORDS = sa.cast(job.c.id, sa.Text) + " " + job.c.user_status
 
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:

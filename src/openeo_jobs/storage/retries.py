@@ -9,8 +9,6 @@ from openeo_jobs.jobs import Job
 from openeo_jobs.status import FINAL, Actor, JobStatus
 from openeo_jobs.storage.changes import change_each
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.rows import SELECT_JOBS, job_from
-from openeo_jobs.storage.schema import attempt, job
 
 
 class Retries:
@@ -26,13 +24,6 @@ class Retries:
             return change_each(
                 connection, candidates, JobStatus.NOT_STARTED, at=at, actor=Actor.USER, reason=reason
             )
-
-    def of_failure(self, message: str, error_class: str) -> list[Job]:
-        """Return the failed jobs of one group of view `failures`."""
-        select = SELECT_JOBS.where(attempt.c.failure_key == message, attempt.c.error_class == error_class)
-        with self._database.reading() as connection:
-            rows = connection.execute(select.order_by(job.c.id)).all()
-        return [one for one in map(job_from, rows) if can_retry(one)]
 
 
 def can_retry(one: Job) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -100,6 +100,14 @@ def campaign_from(row: sa.Row[Any]) -> Campaign:
         geometry=values["geometry"],
         mirrors={path: tuple(hashes) for path, hashes in values["mirrors"].items()},
     )
+
+
+def update_each(connection: sa.Connection, table: sa.Table, ids: Iterable[int], **values: Any) -> None:
+    """Set *values* in the rows with these *ids*; there may be more of them than a statement has variables."""
+    parameters = [{"its_id": one} for one in ids]
+    if parameters:
+        statement = sa.update(table).where(table.c.id == sa.bindparam("its_id")).values(values)
+        connection.execute(statement, parameters)
 
 
 def failure_values(failure: Failure) -> dict[str, Any]:

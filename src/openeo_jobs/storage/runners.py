@@ -36,15 +36,19 @@ class Runners:
             values = {name: value for name, value in asdict(new).items() if name != "id"}
             runner_id = connection.execute(sa.insert(runner).values(values)).lastrowid
             _take_over(connection, int(runner_id), [int(other.id or 0) for other in others], at=at)
-        return int(runner_id)
+            return int(runner_id)
 
     def beat(self, runner_id: int, *, at: datetime) -> None:
         """Say that the runner is alive."""
         self._set(runner_id, heartbeat_at=at)
 
     def record_round(self, runner_id: int, *, at: datetime) -> None:
-        """Say that the runner has done a round."""
-        self._set(runner_id, heartbeat_at=at, last_round_at=at)
+        """Say that the runner has done a round; raise `CampaignInUseError` if another run has replaced it."""
+        with self._database.writing() as connection:
+            check_in_charge(connection, runner_id)
+            connection.execute(
+                sa.update(runner).where(runner.c.id == runner_id).values(heartbeat_at=at, last_round_at=at)
+            )
 
     def end(self, runner_id: int, *, at: datetime) -> None:
         """Say that the runner has ended."""
@@ -59,6 +63,16 @@ class Runners:
     def _set(self, runner_id: int, **values: datetime) -> None:
         with self._database.writing() as connection:
             connection.execute(sa.update(runner).where(runner.c.id == runner_id).values(values))
+
+
+def check_in_charge(connection: sa.Connection, runner_id: int) -> None:
+    """Raise `CampaignInUseError` if another run took the runner for dead and has replaced it."""
+    ended_at = connection.execute(sa.select(runner.c.ended_at).where(runner.c.id == runner_id)).scalar()
+    if ended_at is not None:
+        raise CampaignInUseError(
+            f"this run was not heard of after {ended_at:%Y-%m-%d %H:%M:%S} UTC, and another one has taken "
+            "the campaign over; let that one go on"
+        )
 
 
 def _take_over(connection: sa.Connection, runner_id: int, dead: list[int], *, at: datetime) -> None:

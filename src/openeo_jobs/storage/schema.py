@@ -32,8 +32,11 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return None if value is None else to_text(value)
 
     def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
-        """Read it back, aware."""
-        return None if value is None else datetime.fromisoformat(value).astimezone(UTC)
+        """Read it back, aware; what SQLite's own functions wrote without a zone is UTC."""
+        if value is None:
+            return None
+        instant = datetime.fromisoformat(value)
+        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
 def to_text(instant: datetime) -> str:
@@ -50,7 +53,7 @@ STATUS_WORDS = (
     *("error", "canceled", "skipped", "start_failed", "lost"),
 )
 RESULTS_WORDS = ("pending", "downloading", "downloaded", "failed", "not_wanted")
-OUTCOME_WORDS = ("unknown", "created", "not_created", "adopted", "returned")
+OUTCOME_WORDS = ("unknown", "created", "not_created", "adopted", "returned", "copy")
 
 campaign = sa.Table(
     "campaign",
@@ -130,7 +133,11 @@ job = sa.Table(
     sa.CheckConstraint(_words("change_actor", "tracker", "user", "interface"), name="change_actor"),
     sa.CheckConstraint("json_valid(params) AND json_type(params) = 'array'", name="params"),
 )
-sa.Index("ix_job_waiting", job.c.priority.desc(), job.c.position, sqlite_where=job.c.status == "not_started")
+sa.Index(
+    "ix_job_waiting",
+    *(job.c.pinned_backend, job.c.priority.desc(), job.c.position),
+    sqlite_where=job.c.status == "not_started",
+)
 sa.Index("ix_job_status", job.c.status)
 sa.Index("ix_job_position", job.c.position)
 

@@ -55,21 +55,29 @@ class JobStore:
         self._database.close()
 
 
-def open_store(path: Path) -> JobStore:
+def open_store(path: Path, *, scripts: Path | None = None) -> JobStore:
     """Open the campaign at *path* for reading and for what users change; the schema has to be current."""
     if not path.exists():
         raise DatabaseError(f"{path} does not exist; a run makes it")
-    migrate.verify(path)
-    return JobStore(Database(path))
+    migrate.verify(path, scripts=scripts)
+    return _open(path)
 
 
-def open_store_for_run(path: Path, *, is_dead: Callable[[Runner], bool]) -> JobStore:
+def open_store_for_run(
+    path: Path, *, is_dead: Callable[[Runner], bool], scripts: Path | None = None
+) -> JobStore:
     """Open the campaign at *path* for a run: a new database is made, an older one upgraded after a backup."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        migrate.create(path)
+        migrate.create(path, scripts=scripts)
     try:
-        migrate.verify(path)
+        migrate.verify(path, scripts=scripts)
     except SchemaOutdatedError:
-        migrate.upgrade(path, is_dead=is_dead)
-    return JobStore(Database(path))
+        migrate.upgrade(path, is_dead=is_dead, scripts=scripts)
+    return _open(path)
+
+
+def _open(path: Path) -> JobStore:
+    database = Database(path)
+    database.leave_wal()
+    return JobStore(database)

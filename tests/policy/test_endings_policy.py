@@ -1,0 +1,157 @@
+"""What is left to do for a job that has ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from openeo_jobs.jobs import Attempt, ErrorClass, Failure, ResultsStatus, is_complete
+from openeo_jobs.policy.endings import (
+    error_message,
+    is_download_due,
+    is_hook_due,
+    is_reason_wanted,
+    is_unfetched,
+    next_download,
+)
+from openeo_jobs.status import JobStatus
+from openeo_jobs.testing import make_job
+
+NOW = datetime(2024, 1, 31, 12, tzinfo=UTC)
+LATER = NOW + timedelta(seconds=1)
+FAILURE = Failure(error_class=ErrorClass.REMOTE_ERROR, message="m", at=NOW, key="m")
+
+
+def make_attempt(**overrides: Any) -> Attempt:
+    values: dict[str, Any] = {"id": 1, "number": 1, "backend_name": "north", "began_at": NOW}
+    return Attempt(**(values | overrides))
+
+
+@pytest.mark.parametrize(
+    ("status", "results_status", "not_before", "expected"),
+    [
+        ("finished", "pending", None, True),
+        ("finished", "downloading", None, True),
+        ("finished", "pending", NOW, True),
+        ("finished", "pending", LATER, False),
+        ("finished", "downloaded", None, False),
+        ("finished", "failed", None, False),
+        ("finished", "not_wanted", None, False),
+        ("finished", None, None, False),
+        ("error", "pending", None, False),
+        ("running", "pending", None, False),
+    ],
+)
+def test_a_download_is_due(
+    status: str, results_status: str | None, not_before: datetime | None, expected: bool
+) -> None:
+    job = make_job(
+        status=JobStatus(status),
+        results_status=ResultsStatus(results_status) if results_status else None,
+        results_not_before=not_before,
+    )
+
+    assert is_download_due(job, at=NOW) is expected
+
+
+def test_a_download_is_tried_again_after_ever_longer_waits_and_then_given_up() -> None:
+    times = [next_download(tries, at=NOW, poll_sleep=timedelta(seconds=60)) for tries in range(1, 7)]
+
+    assert [None if time is None else (time - NOW).total_seconds() for time in times] == [
+        *(60, 120, 240, 480, None, None)
+    ]
+
+
+def test_a_download_is_never_tried_again_at_once() -> None:
+    again = next_download(1, at=NOW, poll_sleep=timedelta(0))
+
+    assert again is not None and again > NOW
+
+
+@pytest.mark.parametrize(
+    ("status", "attempt", "expected"),
+    [
+        ("finished", make_attempt(), True),
+        ("error", make_attempt(), True),
+        ("canceled", make_attempt(), True),
+        ("running", make_attempt(), False),
+        ("lost", make_attempt(), False),
+        ("skipped", make_attempt(), False),
+        ("start_failed", make_attempt(), False),
+        ("canceled", None, False),
+        ("finished", make_attempt(hook_returned_at=NOW), False),
+        ("finished", make_attempt(hook_failed_runner_id=7), False),
+        ("finished", make_attempt(hook_failed_runner_id=6), True),
+    ],
+)
+def test_a_hook_is_due_until_it_has_returned_and_once_in_each_run(
+    status: str, attempt: Attempt | None, expected: bool
+) -> None:
+    assert is_hook_due(make_job(status=JobStatus(status), attempt=attempt), runner_id=7) is expected
+
+
+@pytest.mark.parametrize(
+    ("status", "attempt", "not_before", "expected"),
+    [
+        ("error", make_attempt(), None, True),
+        ("error", make_attempt(), NOW, True),
+        ("error", make_attempt(), LATER, False),
+        ("error", make_attempt(failure=FAILURE), None, False),
+        ("error", None, None, False),
+        ("finished", make_attempt(), None, False),
+    ],
+)
+def test_the_reason_of_a_failure_is_wanted(
+    status: str, attempt: Attempt | None, not_before: datetime | None, expected: bool
+) -> None:
+    job = make_job(status=JobStatus(status), attempt=attempt, results_not_before=not_before)
+
+    assert is_reason_wanted(job, at=NOW) is expected
+
+
+@pytest.mark.parametrize(
+    ("entries", "expected"),
+    [
+        ([{"message": "first"}, {"message": "last"}], "last"),
+        ([{"message": "said"}, {"level": "error"}, {"message": ""}], "said"),
+        ([{"message": 5}], "5"),
+        ([], "(no error in the logs)"),
+    ],
+)
+def test_the_last_message_says_why(entries: list[dict[str, Any]], expected: str) -> None:
+    assert error_message(entries) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "results_status", "attempt", "expected"),
+    [
+        ("finished", "pending", make_attempt(), True),
+        ("finished", "downloading", make_attempt(), True),
+        ("finished", "downloaded", make_attempt(), False),
+        ("finished", "failed", make_attempt(), False),
+        ("finished", "not_wanted", make_attempt(), False),
+        ("error", None, make_attempt(), True),
+        ("error", None, make_attempt(failure=FAILURE), False),
+        ("canceled", None, make_attempt(), False),
+    ],
+)
+def test_a_hook_would_be_too_early(
+    status: str, results_status: str | None, attempt: Attempt, expected: bool
+) -> None:
+    job = make_job(
+        status=JobStatus(status),
+        results_status=ResultsStatus(results_status) if results_status else None,
+        attempt=attempt,
+    )
+
+    assert is_unfetched(job) is expected
+
+
+@pytest.mark.parametrize("status", JobStatus)
+@pytest.mark.parametrize("results_status", [None, *ResultsStatus])
+def test_finished_is_not_the_end(status: JobStatus, results_status: ResultsStatus | None) -> None:
+    expected = status == "finished" and results_status in ("downloaded", "not_wanted")
+
+    assert is_complete(status, results_status) is expected

@@ -1,0 +1,244 @@
+"""Rows that have moved meanwhile are left alone; a dead runner's rows go to the next one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from storage_lifecycle import finish_one
+from storage_tools import (
+    FAILURE,
+    NOW,
+    begin_runner,
+    claim_one,
+    create_one,
+    dump,
+    force_status,
+    is_alive,
+    is_dead,
+    make_runner,
+    reload,
+    run_sql,
+    seconds,
+)
+
+from openeo_jobs.errors import CampaignInUseError, JobMovedError
+from openeo_jobs.jobs import Job, Outcome, ResultsStatus
+from openeo_jobs.status import JobStatus
+from openeo_jobs.storage.progress import Step
+from openeo_jobs.storage.store import JobStore
+
+Write = Callable[[JobStore, Job], Any]
+WHILE_SUBMITTING: dict[str, Write] = {
+    "record_intent": lambda store, job: store.creations.record_intent(
+        job, backend_name="south", fingerprint="f", tag="t", at=NOW
+    ),
+    "record_start_sent": lambda store, job: store.creations.record_start_sent(
+        job, backend_name="north", batch_job_id="j", at=NOW
+    ),
+    "choose": lambda store, job: store.creations.choose(job, backend_name="north", batch_job_id="j", at=NOW),
+    "skip": lambda store, job: store.creations.skip(job, at=NOW),
+    "fail": lambda store, job: store.creations.fail(job, FAILURE, at=NOW),
+    "release": lambda store, job: store.creations.release(job, at=NOW, reason="r", failure=FAILURE),
+    "ask_person": lambda store, job: store.creations.ask_person(job, reason="r", at=NOW),
+}
+WHILE_CREATED: dict[str, Write] = {
+    "begin_start": lambda store, job: store.progress.begin_start(job, at=NOW),
+    "record_lost": lambda store, job: store.progress.record_lost(job, at=NOW),
+    "request_cancel": lambda store, job: store.progress.request_cancel(job, at=NOW),
+    "fail": lambda store, job: store.creations.fail(job, FAILURE, at=NOW),
+    "adopt": lambda store, job: store.creations.adopt(job, 1, at=NOW, reason="r", status=JobStatus.QUEUED),
+}
+
+
+def check_refused(store: JobStore, path: Path, write: Write, job: Job) -> None:
+    before = dump(path)
+    with pytest.raises(JobMovedError, match=f"row {job.number} is no longer as it was read"):
+        write(store, job)
+    assert dump(path) == before
+
+
+@pytest.mark.parametrize("write", WHILE_SUBMITTING.values(), ids=WHILE_SUBMITTING)
+class TestWhileSubmitting:
+    def test_a_row_whose_status_has_changed_is_left_alone(
+        self, store: JobStore, runner_id: int, path: Path, write: Write
+    ) -> None:
+        job = claim_one(store, runner_id)
+        force_status(path, 1, "running")
+
+        check_refused(store, path, write, job)
+
+    def test_a_row_whose_owner_has_changed_is_left_alone(
+        self, store: JobStore, runner_id: int, path: Path, write: Write
+    ) -> None:
+        job = claim_one(store, runner_id)
+        begin_runner(store)
+
+        check_refused(store, path, write, job)
+
+    def test_a_row_that_is_in_its_next_attempt_is_left_alone(
+        self, store: JobStore, runner_id: int, path: Path, write: Write
+    ) -> None:
+        job = claim_one(store, runner_id)
+        store.creations.release(job, at=NOW, reason="again")
+        assert claim_one(store, runner_id).number == job.number
+
+        check_refused(store, path, write, job)
+
+
+@pytest.mark.parametrize("write", WHILE_CREATED.values(), ids=WHILE_CREATED)
+class TestWhileCreated:
+    def test_a_row_whose_status_has_changed_is_left_alone(
+        self, store: JobStore, runner_id: int, path: Path, write: Write
+    ) -> None:
+        job = create_one(store, runner_id, "j-1")
+        force_status(path, 1, "finished")
+
+        check_refused(store, path, write, job)
+
+    def test_a_row_whose_owner_has_changed_is_left_alone(
+        self, store: JobStore, runner_id: int, path: Path, write: Write
+    ) -> None:
+        job = create_one(store, runner_id, "j-1")
+        begin_runner(store)
+
+        check_refused(store, path, write, job)
+
+
+def test_one_row_that_has_moved_does_not_keep_the_others_from_being_recorded(
+    store: JobStore, runner_id: int, path: Path
+) -> None:
+    jobs = [create_one(store, runner_id, f"j-{n}") for n in (1, 2, 3)]
+    force_status(path, 2, "canceled")
+    steps = [Step(job=job, status=JobStatus.RUNNING, word="running", costs=2.0) for job in jobs]
+
+    assert store.progress.record(steps, at=NOW) == [jobs[1]]
+    assert [reload(store, job).status for job in jobs] == ["running", "canceled", "running"]
+    assert run_sql(path, "SELECT costs FROM attempt ORDER BY id") == [(2.0,), (None,), (2.0,)]
+
+
+def test_the_outcome_of_a_request_that_did_leave_is_stored_whoever_owns_the_row(
+    store: JobStore, runner_id: int
+) -> None:
+    job = claim_one(store, runner_id)
+    number = store.creations.record_intent(job, backend_name="north", fingerprint="f", tag="t", at=NOW)
+    successor = begin_runner(store)
+    store.creations.record_outcome(number, outcome=Outcome.CREATED, batch_job_id="j-1", at=seconds(1))
+
+    ((_, (post,)),) = store.creations.unresolved(successor)
+    assert (post.batch_job_id, post.outcome) == ("j-1", Outcome.CREATED)
+
+
+def test_a_campaign_that_another_run_works_on_is_refused_with_who_and_where(
+    store: JobStore, path: Path
+) -> None:
+    store.runners.begin(
+        make_runner(host="node7", pid=4711, command="python campaign.py", folder="/home/me"),
+        is_dead=is_dead,
+        at=NOW,
+    )
+    before = dump(path)
+
+    with pytest.raises(CampaignInUseError, match=r"'python campaign\.py' \(pid 4711 on node7, in /home/me"):
+        store.runners.begin(make_runner(), is_dead=is_alive, at=NOW)
+    assert dump(path) == before
+
+
+def test_a_run_that_has_ended_is_not_in_the_way(store: JobStore, runner_id: int) -> None:
+    store.runners.end(runner_id, at=seconds(1))
+
+    assert store.runners.begin(make_runner(), is_dead=is_alive, at=seconds(2)) == runner_id + 1
+
+
+def test_the_rows_under_way_of_a_dead_runner_go_to_the_next_one(
+    store: JobStore, runner_id: int, path: Path
+) -> None:
+    for number in (1, 2, 3):
+        create_one(store, runner_id, f"j-{number}")
+    force_status(path, 2, "running")
+    force_status(path, 3, "finished")
+    successor = begin_runner(store)
+
+    owners = [job.owner_id for job in store.jobs.all()]
+    assert owners == [successor, successor, runner_id, None, None]
+
+
+def test_the_rows_of_a_runner_that_ended_in_order_go_to_the_next_one(store: JobStore, runner_id: int) -> None:
+    job = claim_one(store, runner_id)
+    store.runners.end(runner_id, at=NOW)
+    successor = begin_runner(store)
+
+    assert [each.number for each, _ in store.creations.unresolved(successor)] == [job.number]
+
+
+def test_a_dead_runner_has_ended_when_it_was_last_heard_of(
+    store: JobStore, runner_id: int, path: Path
+) -> None:
+    store.runners.beat(runner_id, at=seconds(30))
+    begin_runner(store)
+
+    assert run_sql(path, "SELECT ended_at FROM runner") == [("2024-01-31T12:00:30.000Z",), (None,)]
+
+
+def test_a_request_that_was_under_way_has_ended_at_the_takeover(store: JobStore, runner_id: int) -> None:
+    job = claim_one(store, runner_id)
+    store.creations.record_intent(job, backend_name="north", fingerprint="f", tag="t", at=NOW)
+    successor = store.runners.begin(make_runner(), is_dead=is_dead, at=seconds(90))
+
+    ((_, (post,)),) = store.creations.unresolved(successor)
+    assert (post.sent_at, post.ended_at) == (NOW, seconds(90))
+
+
+def test_a_request_that_had_ended_keeps_its_end(store: JobStore, runner_id: int) -> None:
+    job = claim_one(store, runner_id)
+    number = store.creations.record_intent(job, backend_name="north", fingerprint="f", tag="t", at=NOW)
+    store.creations.record_outcome(number, outcome=Outcome.UNKNOWN, batch_job_id=None, at=seconds(5))
+    successor = store.runners.begin(make_runner(), is_dead=is_dead, at=seconds(90))
+
+    ((_, (post,)),) = store.creations.unresolved(successor)
+    assert post.ended_at == seconds(5)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("failed", "pending"),
+        ("downloading", "pending"),
+        ("pending", "pending"),
+        ("downloaded", "downloaded"),
+        ("not_wanted", "not_wanted"),
+    ],
+)
+def test_results_that_could_not_be_fetched_are_fetched_by_the_next_run(
+    store: JobStore, runner_id: int, path: Path, before: str, after: str
+) -> None:
+    job = finish_one(store, runner_id, "j-1", results_status=ResultsStatus(before))
+    begin_runner(store)
+
+    assert reload(store, job).results_status == after
+
+
+def test_tries_of_the_last_run_do_not_count(store: JobStore, runner_id: int) -> None:
+    job = finish_one(store, runner_id, "j-1")
+    store.endings.record_download_failed(job, message="reset", again_at=None)
+    begin_runner(store)
+
+    job = reload(store, job)
+    assert (job.results_tries, job.results_not_before) == (0, None)
+
+
+def test_a_runner_that_was_replaced_is_told(store: JobStore, runner_id: int) -> None:
+    begin_runner(store)
+
+    with pytest.raises(CampaignInUseError, match="another one has taken the campaign over"):
+        store.runners.record_round(runner_id, at=NOW)
+
+
+def test_a_runner_that_wakes_late_and_was_not_replaced_goes_on(store: JobStore, runner_id: int) -> None:
+    store.runners.record_round(runner_id, at=seconds(10_000_000))
+
+    latest = store.runners.latest()
+    assert latest is not None
+    assert (latest.last_round_at, latest.ended_at) == (seconds(10_000_000), None)
