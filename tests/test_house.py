@@ -17,7 +17,7 @@ import openeo_jobs
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.migrate import find_scripts
 
-HOUSE = Path(openeo_jobs.__file__).parent
+HOUSE = Path(__file__).parents[1] / "src" / "openeo_jobs"
 FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))
 MIGRATIONS = sorted(find_scripts().rglob("*.py"))
 
