@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pytest
 
-import openeo_jobs
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.migrate import find_scripts
 
