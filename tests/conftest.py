@@ -49,7 +49,6 @@ class Demo:
 
     folder: Path
     output: str
-    program: str
 
 
 @pytest.fixture(scope="session")
@@ -59,4 +58,4 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
     program = str(Path(sys.executable).with_name("openeo-jobs"))
     done = subprocess.run([program, "demo"], cwd=parent, capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
-    return Demo(folder=parent / "openeo-jobs-demo", output=done.stdout, program=program)
+    return Demo(folder=parent / "openeo-jobs-demo", output=done.stdout)
