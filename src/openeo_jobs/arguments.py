@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from openeo_jobs.user_code import StartJob
 
 DATABASE_SUFFIXES = (".sqlite", ".db")
 MIRROR_SUFFIXES = (".csv",)
+LONGEST_SECONDS = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ def check_backend(name: Any, connection: Any, parallel_jobs: Any) -> None:
 def read_seconds(name: str, value: Any) -> timedelta:
     """Return a duration that was given as a number of seconds, fractions allowed."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or value < 0:
-        raise UsageError(f"{name} is a number of seconds from 0, not {value!r}")
+    if not is_number or not 0 <= value <= LONGEST_SECONDS:
+        raise UsageError(f"{name} is a number of seconds from 0 to {LONGEST_SECONDS:.0e}, not {value!r}")
     return timedelta(seconds=value)
 
 

@@ -167,7 +167,7 @@ class MultiBackendJobManager:
                 mirror=mirror,
                 hooks=find_hooks(self, MultiBackendJobManager),
             )
-            self._run = Run(
+            run = self._run = Run(
                 store=store,
                 campaign=campaign,
                 runner_id=runner_id,
@@ -179,9 +179,9 @@ class MultiBackendJobManager:
                 make_token=lambda: _random_text(5),
             )
             try:
-                return self._carry_out(self._run)
+                return self._carry_out(run)
             finally:
-                self._run.pool.close()
+                run.pool.close()
                 self._run = self._code = None
 
     def on_job_done(self, job: BatchJob, row: Any) -> None:
@@ -233,6 +233,7 @@ class MultiBackendJobManager:
         run.store.backends.register(Backend(name=name, parallel_jobs=cap) for name, cap in run.caps.items())
         with Stopper(run.stop, patience_seconds=loop.FAREWELL_SECONDS) as stopper:
             loop.keep_going(run, lambda: loop.do_one_round(run))
+            stopper.spare()
             loop.say_farewell(run, patience_seconds=stopper.seconds_left())
         loop.tell_left_behind(run)
         if stopper.signal is not None:

@@ -64,8 +64,9 @@ class Mirror:
         known, new = campaign.mirrors.get(self._key, ()), _hash(content)
         if self._path.exists() and known == (new,):
             return False
-        # Both are ours until the rename is done: a crash in between leaves one of them.
-        self._store.campaigns.record_mirror(self._key, (*known[-1:], new))
+        # All are ours until the rename is done: a crash, or a file that is open in Excel, leaves an old one.
+        if new not in known:
+            self._store.campaigns.record_mirror(self._key, (*known, new))
         _replace(self._path, content)
         self._store.campaigns.record_mirror(self._key, (new,))
         return True

@@ -62,8 +62,8 @@ class ManagersCode:
 
     def connect(self, backend_name: str) -> Gateway:
         """Get the connection of a backend, watched, and return a gateway over it."""
-        self._manager._get_connection(backend_name)
-        return OpenEOGateway(backend_name, lambda: self._manager._connections[backend_name])
+        connection = self._manager._get_connection(backend_name)
+        return OpenEOGateway(backend_name, lambda: connection)
 
     def disconnect(self, backend_name: str) -> None:
         """Forget the connection, so that its callable logs in anew."""
@@ -80,7 +80,7 @@ class ManagersCode:
                 connection=connection,
                 provider=backend_name,
             )
-        return None if batch_job is None else self._describe(batch_job)
+        return None if batch_job is None else self._describe(batch_job, backend_name)
 
     def has_hook(self, status: JobStatus) -> bool:
         """Say whether the hook for jobs that end with *status* is overridden."""
@@ -111,7 +111,7 @@ class ManagersCode:
         """Bring the CSV up to date, where there is one."""
         return self._mirror is not None and self._mirror.write()
 
-    def _describe(self, batch_job: Any) -> Returned:
+    def _describe(self, batch_job: Any, claimed_name: str) -> Returned:
         batch_job_id = getattr(batch_job, "job_id", None)
         connection = getattr(batch_job, "connection", None)
         if not isinstance(batch_job_id, str) or not batch_job_id:
@@ -119,7 +119,7 @@ class ManagersCode:
                 f"start_job returned {type(batch_job).__name__}; return the batch job that create_job() "
                 "gives, or None to skip the row"
             )
-        name = self._find_backend(connection)
+        name = self._find_backend(connection, claimed_name)
         if name is None:
             raise CallbackError(
                 f"start_job returned batch job {batch_job_id} of a connection that is not registered; "
@@ -127,9 +127,13 @@ class ManagersCode:
             )
         return Returned(backend_name=name, batch_job_id=batch_job_id)
 
-    def _find_backend(self, connection: Connection | None) -> str | None:
-        """Return the name of the backend of *connection*: the same object, else the same root."""
-        known = self._manager._connections
+    def _find_backend(self, connection: Connection | None, claimed_name: str) -> str | None:
+        """Return the name of the backend of *connection*: the same object, else the same root.
+
+        Among several names of one, it is the one that the row was claimed for.
+        """
+        names = sorted(self._manager._connections, key=lambda name: name != claimed_name)
+        known = {name: self._manager._connections[name] for name in names}
         same = [name for name, one in known.items() if one is connection]
         url = getattr(connection, "root_url", None)
         return next(iter(same + [name for name, one in known.items() if one.root_url == url]), None)

@@ -45,7 +45,7 @@ def _live(store: JobStore, runner_id: int) -> None:
     job = _end(store, _claim(store, runner_id), JobStatus.FINISHED)
     store.endings.record_downloaded(job, [Asset(name="a.tif", path=Path("a.tif"), size=2_000)], at=NOW)
     job = _end(store, _claim(store, runner_id), JobStatus.FINISHED)
-    store.endings.record_download_failed(job, message="cut short", again_at=None)
+    store.endings.record_download_failed(job, message="cut short", tries=1, again_at=None)
     _end(store, _claim(store, runner_id), JobStatus.RUNNING)
     store.creations.ask_person(_claim(store, runner_id), reason="two batch jobs have its tag", at=NOW)
     reason = "[503] InfrastructureMaintenance: back at noon"

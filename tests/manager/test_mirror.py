@@ -116,3 +116,20 @@ def test_a_campaign_may_be_moved_to_another_folder(make_manager, north, tmp_path
     (tmp_path / "here").rename(tmp_path / "there")
     monkeypatch.chdir(tmp_path / "there")
     make_manager(north).run_jobs(make_rows(2), start_job, "jobs.csv")
+
+
+def test_a_csv_that_was_open_in_excel_for_long_is_no_edited_file(
+    make_manager, north, tmp_path: Path, monkeypatch
+) -> None:
+    csv = tmp_path / "jobs.csv"
+    make_manager(north).run_jobs(make_rows(3), start_job, csv)
+
+    def refuse(self: Path, target: Path) -> None:
+        raise PermissionError("open in Excel")
+
+    with open_store(tmp_path / "jobs.sqlite") as store, monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", refuse)
+        for job in store.jobs.all():
+            store.retries.retry([job], reason="test", at=store.campaigns.load().created_at)
+            assert not Mirror(store, csv).write()
+        Mirror(store, csv).check()

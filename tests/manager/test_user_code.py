@@ -211,3 +211,38 @@ def test_a_path_helper_that_raises_fails_its_row_only(make_manager, north, tmp_p
     make_manager(north, cls=Picky).run_jobs(make_rows(3), start_job, tmp_path / "jobs.csv")
     found = query(tmp_path / "jobs.sqlite", "SELECT results_status, results_error FROM job ORDER BY id")
     assert found == [("failed", "no folder for north-00001"), ("downloaded", None), ("downloaded", None)]
+
+
+def test_a_connection_under_two_names_keeps_both_caps(north, tmp_path: Path) -> None:
+    connection = connect_to(north)()
+    manager = MultiBackendJobManager(poll_sleep=0.05, root_dir=tmp_path)
+    manager.add_backend("one", connection, parallel_jobs=2)
+    manager.add_backend("two", connection, parallel_jobs=1)
+    manager.run_jobs(make_rows(12), start_job, tmp_path / "jobs.csv")
+    assert north.truth().peak_parallel <= 3
+    assert {
+        name for (name,) in query(tmp_path / "jobs.sqlite", "SELECT DISTINCT backend_name FROM jobs")
+    } == {*("one", "two")}
+
+
+def test_results_that_a_hook_has_moved_are_its_business(make_manager, north, tmp_path: Path) -> None:
+    class Mover(MultiBackendJobManager):
+        def on_job_done(self, job: openeo.BatchJob, row: pd.Series) -> None:
+            super().on_job_done(job, row)
+            self.get_job_dir(job.job_id).rename(tmp_path / row.tile)
+
+    for _ in range(2):
+        make_manager(north, cls=Mover).run_jobs(make_rows(2), start_job, tmp_path / "jobs.csv")
+    assert len(north.requests("GET", r"^/jobs/[^/]+/results$")) == 2
+    assert (tmp_path / "T000" / "job-results.json").exists()
+
+
+def test_a_backend_may_be_replaced_by_a_hook(make_manager, north, tmp_path: Path) -> None:
+    class Renewing(MultiBackendJobManager):
+        def on_job_done(self, job: openeo.BatchJob, row: pd.Series) -> None:
+            self.add_backend("north", connect_to(north), parallel_jobs=4)
+
+    make_manager(north, cls=Renewing).run_jobs(make_rows(6), start_job, tmp_path / "jobs.csv")
+    assert query(tmp_path / "jobs.sqlite", "SELECT status, count(*) FROM jobs GROUP BY 1") == [
+        ("finished", 6)
+    ]

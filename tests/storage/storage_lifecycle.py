@@ -105,7 +105,7 @@ def _run_and_fetch(store: JobStore, runner_id: int) -> None:
     store.endings.downloaded()
     store.endings.record_missing([done])
     partial = finish_one(store, runner_id, "j-partial")
-    store.endings.record_download_failed(partial, message="reset", again_at=seconds(60))
+    store.endings.record_download_failed(partial, message="reset", tries=1, again_at=seconds(60))
     store.endings.record_hook_failed(partial, message="boom", runner_id=runner_id)
     failed = finish_one(store, runner_id, "j-failed", status=JobStatus.ERROR)
     store.endings.record_failure(failed, FAILURE)

@@ -222,7 +222,7 @@ def test_results_that_could_not_be_fetched_are_fetched_by_the_next_run(
 
 def test_tries_of_the_last_run_do_not_count(store: JobStore, runner_id: int) -> None:
     job = finish_one(store, runner_id, "j-1")
-    store.endings.record_download_failed(job, message="reset", again_at=None)
+    store.endings.record_download_failed(job, message="reset", tries=1, again_at=None)
     begin_runner(store)
 
     job = reload(store, job)

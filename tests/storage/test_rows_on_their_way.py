@@ -210,9 +210,9 @@ def test_results_are_open_until_they_are_here_and_the_hook_has_returned(
 
 def test_a_failed_download_is_open_until_it_is_given_up(store: JobStore, runner_id: int) -> None:
     job = finish_one(store, runner_id, "j-1")
-    store.endings.record_download_failed(job, message="reset", again_at=seconds(99))
+    store.endings.record_download_failed(job, message="reset", tries=1, again_at=seconds(99))
     again = reload(store, job)
-    store.endings.record_download_failed(again, message="reset", again_at=None)
+    store.endings.record_download_failed(again, message="reset", tries=2, again_at=None)
     given_up = reload(store, job)
 
     assert (again.results_status, again.results_tries) == (ResultsStatus.PENDING, 1)

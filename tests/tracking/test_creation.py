@@ -63,6 +63,8 @@ def test_a_request_that_never_arrived_takes_two_listings_and_the_grace(bench: Be
     bench.round(121)  # the first listing; the backend was paused before
     assert bench.status() is JobStatus.SUBMITTING
     bench.round(1)
+    assert bench.status() is JobStatus.NOT_STARTED
+    bench.round(61)  # the rows behind it had their turn
     assert bench.status() is JobStatus.QUEUED_FOR_START
     assert bench.job().attempt.number == 2
     assert len(bench.gateway.batch_jobs) == 1

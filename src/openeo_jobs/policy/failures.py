@@ -14,7 +14,8 @@ from openeo_jobs.errors import (
 from openeo_jobs.jobs import ErrorClass, Failure
 
 _AUTH_CODES = frozenset({"AuthenticationRequired", "TokenInvalid", "CredentialsInvalid"})
-_UNAVAILABLE = frozenset({None, 502, 503, 504})
+AWAY = frozenset({502, 503, 504})
+"""HTTP statuses of a backend that cannot be reached, as a proxy or the backend itself says."""
 _ROUNDS_TO_PAUSE = {
     ErrorClass.LIMIT: 1,
     ErrorClass.TRANSIENT: 2,
@@ -80,8 +81,20 @@ def pauses_backend(error: BaseException) -> bool:
     """Say whether *error* is about the backend as a whole, not about one request."""
     kind = classify(error)
     if kind is ErrorClass.TRANSIENT:
-        return isinstance(error, BackendUnavailableError) and error.http_status in _UNAVAILABLE
+        return isinstance(error, BackendUnavailableError) and (
+            error.http_status is None or error.http_status in AWAY
+        )
     return kind in _ROUNDS_TO_PAUSE
+
+
+def is_about_one_job(error: BaseException) -> bool:
+    """Say whether *error* is an answer about one batch job: asked often enough, a listing has to decide."""
+    kind = classify(error)
+    return kind is ErrorClass.PERMANENT or (kind is ErrorClass.TRANSIENT and not _is_without_answer(error))
+
+
+def _is_without_answer(error: BaseException) -> bool:
+    return isinstance(error, BackendUnavailableError) and error.http_status is None
 
 
 def pause_length(kind: ErrorClass, poll_sleep: timedelta) -> timedelta:

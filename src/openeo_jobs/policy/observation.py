@@ -40,9 +40,13 @@ def judge(job: Job, word: str, *, at: datetime, grace: timedelta) -> Verdict:
 
 
 def was_started(job: Job) -> bool:
-    """Say whether the start of the job's batch job was ever asked for."""
-    batch_job = job.attempt.batch_job if job.attempt else None
-    return batch_job is not None and batch_job.start_sent_at is not None
+    """Say whether the job's batch job was ever started, by us or by somebody else."""
+    attempt = job.attempt
+    if job.status in (JobStatus.QUEUED, JobStatus.RUNNING) or attempt is None:
+        return attempt is not None
+    if attempt.created_seen_at is not None or attempt.running_start_time is not None:
+        return True
+    return attempt.batch_job is not None and attempt.batch_job.start_sent_at is not None
 
 
 def _judge_created(job: Job, *, at: datetime, grace: timedelta) -> Verdict:

@@ -16,6 +16,8 @@ class Sighting:
     pid_namespace: str
     process_started_at: str | None
     """None: there is no process of that pid."""
+    can_see: bool = True
+    """False where this process may not look at that one."""
 
 
 def is_dead(runner: Runner, sighting: Sighting, *, at: datetime, lease: timedelta) -> bool:
@@ -32,5 +34,7 @@ def is_dead(runner: Runner, sighting: Sighting, *, at: datetime, lease: timedelt
 def is_proved_dead(runner: Runner, sighting: Sighting) -> bool:
     """Say whether the process of *runner* is certainly gone."""
     if (runner.boot_id, runner.pid_namespace) != (sighting.boot_id, sighting.pid_namespace):
+        return False
+    if not sighting.can_see:
         return False
     return sighting.process_started_at != runner.process_started_at

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from openeo_jobs.jobs import BatchJob, ErrorClass, Failure, Job, Observation, Outcome
+from openeo_jobs.policy.failures import AWAY
 from openeo_jobs.status import JobStatus
 
 
@@ -32,6 +33,7 @@ def is_startable(job: Job) -> bool:
         and job.attempt is not None
         and job.attempt.batch_job is not None
         and job.attempt.batch_job.start_sent_at is None
+        and job.attempt.created_seen_at is None
         and job.needs_person_since is None
         and job.user_status is None
         and job.cancel_requested_at is None
@@ -122,6 +124,11 @@ MAX_TRANSIENT_ATTEMPTS = 3
 
 
 def can_be_tried_again(job: Job, failure: Failure) -> bool:
-    """Say whether a row that could not be created goes back in line by itself."""
+    """Say whether a row that could not be created goes back in line by itself.
+
+    A backend that says it is away fails no row, however often it is tried.
+    """
+    if failure.error_class is not ErrorClass.TRANSIENT:
+        return False
     number = job.attempt.number if job.attempt else 1
-    return failure.error_class is ErrorClass.TRANSIENT and number < MAX_TRANSIENT_ATTEMPTS
+    return failure.http_status in AWAY or number < MAX_TRANSIENT_ATTEMPTS

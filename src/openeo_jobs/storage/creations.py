@@ -57,7 +57,10 @@ class Creations:
         self, number: int, *, outcome: Outcome, batch_job_id: str | None, at: datetime
     ) -> None:
         """Store what became of the create request with this *number*."""
-        self._set_batch_job(number, outcome=outcome, batch_job_id=batch_job_id, ended_at=at)
+        with self._database.writing() as connection:
+            if batch_job_id is not None and _is_known(connection, number, batch_job_id):
+                outcome, batch_job_id = Outcome.COPY, None
+            _update_batch_job(connection, number, outcome=outcome, batch_job_id=batch_job_id, ended_at=at)
 
     def record_start_sent(
         self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime | None
@@ -159,8 +162,26 @@ class Creations:
         return [(each, by_job.get(each.number, [])) for each in jobs]
 
     def record_found(self, number: int, batch_job_id: str) -> None:
-        """Store the id of a batch job that a listing showed under its tag."""
-        self._set_batch_job(number, outcome=Outcome.ADOPTED, batch_job_id=batch_job_id)
+        """Store the id of a batch job that a listing showed under its tag.
+
+        If it is known already (the callback has found it, too), the request is a copy of that one.
+        """
+        with self._database.writing() as connection:
+            if _is_known(connection, number, batch_job_id):
+                _update_batch_job(connection, number, outcome=Outcome.COPY)
+            else:
+                _update_batch_job(connection, number, outcome=Outcome.ADOPTED, batch_job_id=batch_job_id)
+
+    def end_open_requests(self, runner_id: int, *, at: datetime) -> None:
+        """Store that no create request of the runner is under way: what has no outcome is unknown."""
+        owned = sa.select(job.c.attempt_id).where(job.c.owner_id == runner_id)
+        with self._database.writing() as connection:
+            connection.execute(
+                sa.update(batch_job)
+                .where(batch_job.c.outcome == Outcome.UNKNOWN, batch_job.c.ended_at.is_(None))
+                .where(batch_job.c.attempt_id.in_(owned))
+                .values(ended_at=at)
+            )
 
     def record_copy(self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime) -> None:
         """Store one more batch job that a create request of the job's attempt has made."""
@@ -178,7 +199,22 @@ class Creations:
 
     def _set_batch_job(self, number: int, **values: Any) -> None:
         with self._database.writing() as connection:
-            connection.execute(sa.update(batch_job).where(batch_job.c.id == number).values(values))
+            _update_batch_job(connection, number, **values)
+
+
+def _update_batch_job(connection: sa.Connection, number: int, **values: Any) -> None:
+    connection.execute(sa.update(batch_job).where(batch_job.c.id == number).values(values))
+
+
+def _is_known(connection: sa.Connection, number: int, batch_job_id: str) -> bool:
+    """Say whether another line than *number* already has this id, on the same backend."""
+    backend_id = sa.select(batch_job.c.backend_id).where(batch_job.c.id == number).scalar_subquery()
+    select = sa.select(batch_job.c.id).where(
+        batch_job.c.backend_id == backend_id,
+        batch_job.c.batch_job_id == batch_job_id,
+        batch_job.c.id != number,
+    )
+    return connection.execute(select).first() is not None
 
 
 def _attempt_id(each: Job) -> int:
@@ -219,11 +255,17 @@ def _find_or_insert(
     )
 
 
+_NO_FAILURE: dict[str, None] = dict.fromkeys(
+    ("error_class", "error_message", "error_http_status", "error_code", "error_at", "failure_key")
+)
+"""An attempt whose creation was in doubt has not failed once its batch job is known."""
+
+
 def _choose(connection: sa.Connection, each: Job, number: int, *, backend_id: int, at: datetime) -> None:
     connection.execute(
         sa.update(attempt)
         .where(attempt.c.id == _attempt_id(each))
-        .values(chosen_id=number, backend_id=backend_id, start_time=at)
+        .values(chosen_id=number, backend_id=backend_id, start_time=at, **_NO_FAILURE)
     )
 
 

@@ -82,10 +82,12 @@ class Endings:
         """Store that the results are being fetched."""
         self._set_job(each, results_status=ResultsStatus.DOWNLOADING)
 
-    def record_download_failed(self, each: Job, *, message: str, again_at: datetime | None) -> None:
+    def record_download_failed(
+        self, each: Job, *, message: str, tries: int, again_at: datetime | None
+    ) -> None:
         """Store that something could not be fetched, and when it is tried again (None: not in this run)."""
         values: dict[str, Any] = {
-            "results_tries": each.results_tries + 1,
+            "results_tries": tries,
             "results_not_before": again_at,
             "results_error": message,
         }

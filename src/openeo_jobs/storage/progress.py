@@ -43,7 +43,13 @@ class Progress:
     def begin_start(self, each: Job, *, at: datetime) -> Job:
         """Store that the start is about to be asked for; return the job as it is now."""
         with self._database.writing() as connection:
-            _set_batch_job(connection, each, start_sent_at=at)
+            begun = connection.execute(
+                sa.update(batch_job)
+                .where(batch_job.c.id == _attempt(each).batch_job.id, batch_job.c.start_sent_at.is_(None))
+                .values(start_sent_at=at)
+            )
+            if begun.rowcount != 1:
+                raise JobMovedError(f"row {each.number}: its batch job is being started for another row")
             change_status(connection, each, JobStatus.QUEUED_FOR_START, at=at)
             return load(connection, each)
 

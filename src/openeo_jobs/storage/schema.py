@@ -39,6 +39,17 @@ class Instant(sa.types.TypeDecorator[datetime]):
         return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
+class ForeignText(sa.types.TypeDecorator[str]):
+    """Text from elsewhere (errors, backends): what UTF-8 cannot hold is written with backslashes."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        """Write it so that the database can hold it."""
+        return None if value is None else value.encode("utf-8", "backslashreplace").decode()
+
+
 def to_text(instant: datetime) -> str:
     """Return *instant* as the database keeps it: `2024-01-31T12:00:00.000Z`."""
     return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
@@ -80,7 +91,7 @@ backend = sa.Table(
     sa.Column("learned_cap", sa.Integer),
     sa.Column("keeps_titles", sa.Boolean),
     sa.Column("paused_class", sa.Text),
-    sa.Column("paused_reason", sa.Text),
+    sa.Column("paused_reason", ForeignText),
     sa.Column("paused_since", Instant),
     sa.Column("retry_at", Instant),
     sa.CheckConstraint("parallel_jobs >= 0", name="parallel_jobs"),
@@ -116,17 +127,17 @@ job = sa.Table(
     sa.Column("status", sa.Text, nullable=False, server_default="not_started"),
     sa.Column("status_since", Instant, nullable=False),
     sa.Column("change_actor", sa.Text),
-    sa.Column("change_reason", sa.Text),
+    sa.Column("change_reason", ForeignText),
     sa.Column("owner_id", sa.Integer, sa.ForeignKey("runner.id")),
     sa.Column("attempt_id", sa.Integer),  # the latest; no foreign key, as `attempt.job_id` points back
     sa.Column("not_before", Instant),
     sa.Column("cancel_requested_at", Instant),
     sa.Column("needs_person_since", Instant),
-    sa.Column("needs_person_reason", sa.Text),
+    sa.Column("needs_person_reason", ForeignText),
     sa.Column("results_status", sa.Text),
     sa.Column("results_tries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("results_not_before", Instant),
-    sa.Column("results_error", sa.Text),
+    sa.Column("results_error", ForeignText),
     sa.Column("user_status", sa.Text),
     sa.CheckConstraint(_words("status", *STATUS_WORDS), name="status"),
     sa.CheckConstraint(_words("results_status", *RESULTS_WORDS), name="results_status"),
@@ -154,21 +165,21 @@ attempt = sa.Table(
     sa.Column("ended_at", Instant),
     sa.Column("start_time", Instant),
     sa.Column("running_start_time", Instant),
-    sa.Column("backend_status", sa.Text),
+    sa.Column("backend_status", ForeignText),
     sa.Column("created_seen_at", Instant),
     sa.Column("not_found_since", Instant),
     sa.Column("not_found_count", sa.Integer, nullable=False, server_default="0"),
     sa.Column("error_class", sa.Text),
-    sa.Column("error_message", sa.Text),
+    sa.Column("error_message", ForeignText),
     sa.Column("error_http_status", sa.Integer),
-    sa.Column("error_code", sa.Text),
+    sa.Column("error_code", ForeignText),
     sa.Column("error_at", Instant),
-    sa.Column("failure_key", sa.Text),
+    sa.Column("failure_key", ForeignText),
     sa.Column("costs", sa.Float),
     sa.Column("currency", sa.Text),
     sa.Column("usage", sa.JSON(none_as_null=True)),
     sa.Column("hook_returned_at", Instant),
-    sa.Column("hook_error", sa.Text),
+    sa.Column("hook_error", ForeignText),
     sa.Column("hook_failed_runner_id", sa.Integer, sa.ForeignKey("runner.id")),
     sa.UniqueConstraint("job_id", "number"),
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from openeo_jobs.backends.gateway import Gateway
+from openeo_jobs.errors import BackendAnswerError, BackendError
 from openeo_jobs.jobs import Asset, ErrorClass, Job
 from openeo_jobs.policy.endings import error_message, next_download
 from openeo_jobs.policy.failures import make_remote_failure
@@ -63,12 +64,13 @@ def record_error_logs(run: Run, results: Sequence[Done]) -> None:
 
 
 def check_files(run: Run) -> None:
-    """Find results that were on disk and are not any more; they are fetched again."""
-    missing = [
-        job
-        for job, assets in run.store.endings.downloaded()
-        if not _is_here(run.user_code.job_folder(str(job.batch_job_id)), assets)
-    ]
+    """Find results that were on disk and are not any more; they are fetched again.
+
+    Where the hook is the user's, it may have moved them: they are its business.
+    """
+    if run.user_code.has_hook(JobStatus.FINISHED):
+        return
+    missing = [job for job, assets in run.store.endings.downloaded() if not _is_here(run, job, assets)]
     if missing:
         log.warning("the results of %d finished rows are not on disk; they are fetched again", len(missing))
         run.store.endings.record_missing(missing)
@@ -79,7 +81,11 @@ def fetch_results(gateway: Gateway, batch_job_id: str, folder: Path, metadata_pa
     folder.mkdir(parents=True, exist_ok=True)
     seen = gateway.get_batch_job(batch_job_id)
     write_json(metadata_path, dict(seen.metadata))
-    return gateway.download_results(batch_job_id, folder)
+    try:
+        return gateway.download_results(batch_job_id, folder)
+    except BackendError as error:
+        # Assets may lie on other hosts: what goes wrong there says nothing of the backend.
+        raise BackendAnswerError(str(error), http_status=error.http_status, code=error.code) from error
 
 
 def write_error_logs(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -99,7 +105,12 @@ def write_json(path: Path, content: Any) -> None:
     temporary.replace(path)
 
 
-def _is_here(folder: Path, assets: Sequence[Asset]) -> bool:
+def _is_here(run: Run, job: Job, assets: Sequence[Asset]) -> bool:
+    try:
+        folder = run.user_code.job_folder(str(job.batch_job_id))
+    except Exception as error:  # an override of the user's
+        run.log_once(("folder", job.number), "row %d: its folder is not known: %s", job.number, error)
+        return True
     if not (folder / RESULTS_DOCUMENT).exists():
         return False
     return all(_has_size(folder / asset.path.name, asset.size) for asset in assets)
@@ -114,12 +125,14 @@ def _has_size(path: Path, size: int) -> bool:
 
 def _try_again(run: Run, job: Job, error: Exception, *, what: str) -> bool:
     """Store that something could not be fetched; return whether it is tried again in this run."""
-    run.pause(str(job.backend_name), error)
-    at, tries = run.now(), job.results_tries + 1
-    again_at = next_download(tries, at=at, poll_sleep=run.settings.poll_sleep)
+    at = run.now()
+    paused_until = run.pause(str(job.backend_name), error)
+    # A backend that is paused fails no row: such a try does not count.
+    tries = job.results_tries + (paused_until is None)
+    again_at = paused_until or next_download(tries, at=at, poll_sleep=run.settings.poll_sleep)
     level = log.info if again_at else log.error
     level("row %d: %s not fetched (try %d): %s", job.number, what, tries, error)
-    run.store.endings.record_download_failed(job, message=str(error), again_at=again_at)
+    run.store.endings.record_download_failed(job, message=str(error), tries=tries, again_at=again_at)
     return again_at is not None
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from openeo_jobs.jobs import Job
 from openeo_jobs.policy.endings import is_download_due, is_hook_due, is_reason_wanted, is_unfetched
 from openeo_jobs.tracking import downloader
 from openeo_jobs.tracking.run import Run, log
 
 
-def finish(run: Run) -> None:
-    """Fetch what is to be fetched, and call the hooks that are due."""
+def finish(run: Run, backend_names: Collection[str]) -> None:
+    """Fetch what is to be fetched from these backends, and call the hooks that are due."""
     for job in run.store.endings.open():
-        if run.stopping.is_set() or job.backend_name not in run.gateways:
+        if run.stopping.is_set() or job.backend_name not in backend_names:
             continue
         at = run.now()
         if is_download_due(job, at=at):

@@ -21,7 +21,7 @@ PATIENCE_SECONDS = 10.0
 """How long a round waits for answers before it goes on without them."""
 FAREWELL_SECONDS = 30.0
 """How long a run that was told to stop waits for what is under way."""
-_QUICK = frozenset({"facts", "list", "poll", "start", "cancel"})
+_QUICK = frozenset({"facts", "list", "poll", "probe", "start", "cancel"})
 
 
 def _record_facts(run: Run, results: Sequence[Done]) -> None:
@@ -31,8 +31,17 @@ def _record_facts(run: Run, results: Sequence[Done]) -> None:
             run.store.backends.record_facts(gateway.name, url=gateway.url, currency=done.value)
 
 
+def _record_probes(run: Run, results: Sequence[Done]) -> None:
+    for done in results:
+        if done.error is None:
+            run.note_success(done.subject)
+        else:
+            run.suspect(done.subject, done.error)
+
+
 _RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
     "facts": _record_facts,
+    "probe": _record_probes,
     "list": reconciler.record,
     "poll": poller.record,
     "start": starter.record,
@@ -47,35 +56,42 @@ def keep_going(run: Run, do_round: Callable[[], None]) -> None:
 
     *do_round* is what a round is; users may override it around `do_one_round`.
     """
-    downloader.check_files(run)
+    has_checked = False
     while not run.stopping.is_set():
         try:
+            if not has_checked:
+                downloader.check_files(run)
+                has_checked = True
             do_round()
             run.stats["run_jobs loop"] += 1
-            run.store.runners.record_round(run.runner_id, at=run.now())
             if not work_left(run):
                 return
+            _sleep(run, run.settings.poll_sleep)
         except DatabaseBusyError as error:
             log.warning("%s; trying again in the next round", error)
-        _sleep(run, run.settings.poll_sleep)
+            time.sleep(min(1.0, run.settings.poll_sleep.total_seconds()))
 
 
 def do_one_round(run: Run) -> None:
     """Reconcile, poll, submit, start, fetch, call hooks, mirror."""
+    run.store.runners.record_round(run.runner_id, at=run.now())
+    run.answered.clear()
     _connect(run)
-    polled = [name for name, backend in _backends(run).items() if _may_poll(run, backend)]
+    polled = _find_polled(run)
     reconciler.reconcile(run, polled)
     poller.ask(run, polled)
+    _probe(run, polled)
     settle(run, _QUICK, PATIENCE_SECONDS)
+    run.judge_suspects()
     _resume(run)
     poller.cancel_overdue(run)
     if not run.stopping.is_set():
         names = _open_caps(run)
         waiting = run.store.jobs.of_status([JobStatus.CREATED])
         starter.start(run, [job for job in waiting if job.backend_name in names], is_fresh=False)
-        submitter.submit(run, lambda: _open_caps(run))
+        submitter.submit(run, lambda: _open_caps(run), record=lambda: record(run, run.pool.collect(0)))
     settle(run, _QUICK, PATIENCE_SECONDS)
-    endings.finish(run)
+    endings.finish(run, _find_polled(run))
     mirror(run)
 
 
@@ -121,9 +137,13 @@ def tell_left_behind(run: Run) -> None:
 
 
 def say_farewell(run: Run, *, patience_seconds: float) -> None:
-    """Wait for what is under way, and store it."""
-    settle(run, None, patience_seconds)
-    mirror(run)
+    """Wait for what is under way, and store it; what has not begun, but for starts, does not begin."""
+    run.pool.drop_waiting(keep={"start"})
+    try:
+        settle(run, None, patience_seconds)
+        mirror(run)
+    except DatabaseBusyError as error:
+        log.warning("%s; what is missing is found out by the next run", error)
 
 
 def _sleep(run: Run, length: timedelta) -> None:
@@ -134,7 +154,7 @@ def _sleep(run: Run, length: timedelta) -> None:
         results = run.pool.collect(left)
         if results:
             record(run, results)
-            endings.finish(run)
+            endings.finish(run, _find_polled(run))
             if not work_left(run):
                 mirror(run)
                 return
@@ -160,6 +180,14 @@ def _connect(run: Run) -> None:
         run.pool.submit("facts", lane=name, key=name, subject=gateway, function=gateway.get_currency)
 
 
+def _probe(run: Run, names: Sequence[str]) -> None:
+    """Ask backends that were away whether they are back, by more than the one row that found them away."""
+    for name, backend in _backends(run).items():
+        if name in names and backend.paused_class is ErrorClass.TRANSIENT:
+            gateway = run.gateways[name]
+            run.pool.submit("probe", lane=name, key=name, subject=name, function=gateway.list_batch_jobs)
+
+
 def _as_connect_error(error: Exception) -> BackendError:
     """Return *error* as one that pauses its backend: what cannot be connected to may come back."""
     failure = as_backend_error(error)
@@ -174,6 +202,11 @@ def _backends(run: Run) -> dict[str, Backend]:
 
 def _is_due(run: Run, backend: Backend) -> bool:
     return backend.retry_at is None or backend.retry_at <= run.now()
+
+
+def _find_polled(run: Run) -> list[str]:
+    """Return the backends that may be asked for something now."""
+    return [name for name, backend in _backends(run).items() if _may_poll(run, backend)]
 
 
 def _may_poll(run: Run, backend: Backend) -> bool:

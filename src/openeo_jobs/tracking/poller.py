@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from openeo_jobs.backends.gateway import Gateway
-from openeo_jobs.errors import BackendRefusedError
+from openeo_jobs.errors import BackendRefusedError, JobMovedError
 from openeo_jobs.jobs import Job, Observation
+from openeo_jobs.policy.failures import is_about_one_job, pauses_backend
 from openeo_jobs.policy.observation import is_overdue, judge
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step
@@ -40,9 +41,10 @@ def record(run: Run, results: Sequence[Done]) -> None:
             run.stats["job describe"] += 1
             run.note_success(str(job.backend_name))
             steps.append(_step(run, job, done.value))
-        elif _is_not_found(done.error):
+            continue
+        if is_about_one_job(done.error):
             not_found.append(job)
-        else:
+        if not _is_not_found(done.error):
             _note_failure(run, job, done.error)
     moved = run.store.progress.record(steps, at=at)
     run.store.progress.record_not_found(not_found, at=at)
@@ -57,10 +59,19 @@ def cancel_overdue(run: Run) -> None:
         return
     for job in run.store.jobs.of_status([JobStatus.RUNNING]):
         if job.backend_name in run.gateways and is_overdue(job, at=run.now(), limit=limit):
-            if job.cancel_requested_at is None:
-                log.warning("row %d has run for more than %s: canceled", job.number, limit)
-                run.store.progress.request_cancel(job, at=run.now())
-            run.ask("cancel", job, _stop)
+            try:
+                _request_cancel(run, job)
+            except JobMovedError as error:
+                log.info("%s", error)
+
+
+def _request_cancel(run: Run, job: Job) -> None:
+    if job.cancel_requested_at is None:
+        run.store.progress.request_cancel(job, at=run.now())
+        log.warning(
+            "row %d has run for more than %s: canceled", job.number, run.settings.cancel_running_after
+        )
+    run.ask("cancel", job, _stop)
 
 
 def record_cancels(run: Run, results: Sequence[Done]) -> None:
@@ -97,7 +108,8 @@ def _is_not_found(error: Exception) -> bool:
 
 def _note_failure(run: Run, job: Job, error: Exception) -> None:
     run.stats["job tracking error"] += 1
-    if run.pause(str(job.backend_name), error) is None:
+    run.suspect(str(job.backend_name), error)
+    if not pauses_backend(error):
         run.log_once(("poll", job.number), "row %d: status not known for now: %s", job.number, error)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Collection, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +74,15 @@ class Pool:
         """End a wait of `collect`; safe in a signal handler."""
         self._done.put(None)
 
+    def drop_waiting(self, keep: Collection[str]) -> None:
+        """Forget the tasks that have not begun, but those of the kinds to *keep*."""
+        for lane in self._lanes.values():
+            for task in lane.take_waiting():
+                if task.kind in keep:
+                    lane.put(task)
+                else:
+                    self._under_way.pop(task.key, None)
+
     def close(self) -> None:
         """Let every thread end after what it is doing; tasks that have not begun are dropped."""
         for lane in self._lanes.values():
@@ -97,9 +107,15 @@ class _Lane:
             self._threads.append(thread)
             thread.start()
 
+    def take_waiting(self) -> list[_Task]:
+        waiting = []
+        with suppress(queue.Empty):
+            while (task := self._tasks.get_nowait()) is not None:
+                waiting.append(task)
+        return waiting
+
     def close(self) -> None:
-        while not self._tasks.empty():
-            self._tasks.get_nowait()
+        self.take_waiting()
         for _ in self._threads:
             self._tasks.put(None)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from datetime import datetime
+from typing import Any
 
 from openeo_jobs.errors import CallbackError, JobMovedError
 from openeo_jobs.jobs import BatchJob, Job, Listing, Observation
@@ -13,6 +15,7 @@ from openeo_jobs.policy.submission import (
     AskPerson,
     LookUp,
     Release,
+    can_be_tried_again,
     is_proved_absent,
     pick_original,
     settle,
@@ -40,24 +43,41 @@ def record(run: Run, results: Sequence[Done]) -> None:
     for done in results:
         name, asked_at = done.subject
         if done.error is not None:
-            if run.pause(name, done.error) is None:
-                run.log_once(("list", name), "%s: no listing for now: %s", name, done.error)
-            continue
-        listing: Listing = done.value
-        for job, posts in run.store.creations.unresolved(run.runner_id):
-            decision = settle(posts)
-            if isinstance(decision, LookUp):
-                for post in decision.batch_jobs:
-                    if post.backend_name == name and (post.ended_at is None or post.ended_at <= asked_at):
-                        _look_up(run, job, post, listing)
+            run.suspect(name, done.error)
+            run.log_once(("list", name), "%s: no listing for now: %s", name, done.error)
+        else:
+            run.note_success(name)
+        listing: Listing = done.value or Listing(batch_jobs=(), is_complete=False)
+        for job, post in _find_doubts(run, name, asked_at):
+            _each(_look_up, run, job, post, listing)
         for job in _lost_candidates(run, [name]):
-            _judge_lost(run, job, listing)
+            _each(_judge_lost, run, job, listing)
     _settle_all(run)
+
+
+def _each(act: Callable[..., None], run: Run, job: Job, *rest: Any) -> None:
+    """Act on one job; if somebody else has changed it meanwhile, the others go on."""
+    try:
+        act(run, job, *rest)
+    except JobMovedError as error:
+        log.info("%s", error)
+
+
+def _find_doubts(run: Run, backend_name: str, asked_at: datetime) -> list[tuple[Job, BatchJob]]:
+    """Return the create requests that a listing of this backend, asked for at that time, may tell of."""
+    return [
+        (job, post)
+        for job, posts in run.store.creations.unresolved(run.runner_id)
+        if isinstance(decision := settle(posts), LookUp)
+        for post in decision.batch_jobs
+        if post.backend_name == backend_name and post.ended_at is not None and post.ended_at <= asked_at
+    ]
 
 
 def _settle_all(run: Run) -> set[str]:
     """Settle what can be settled; return the backends whose listing is needed for the rest."""
     wanted: set[str] = set()
+    run.store.creations.end_open_requests(run.runner_id, at=run.now())
     for job, posts in run.store.creations.unresolved(run.runner_id):
         try:
             decision = _settle_one(run, job, posts)
@@ -72,8 +92,7 @@ def _settle_all(run: Run) -> set[str]:
 def _settle_one(run: Run, job: Job, posts: list[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
     decision, at = settle(posts), run.now()
     if isinstance(decision, Release):
-        log.info("row %d: %s; back in line", job.number, decision.reason)
-        run.store.creations.release(job, at=at, reason=decision.reason)
+        _release(run, job, decision)
     elif isinstance(decision, Adopt):
         batch_job = decision.batch_job
         log.info("row %d: batch job %s adopted", job.number, batch_job.batch_job_id)
@@ -86,13 +105,31 @@ def _settle_one(run: Run, job: Job, posts: list[BatchJob]) -> Release | Adopt | 
     return decision
 
 
+def _release(run: Run, job: Job, decision: Release) -> None:
+    """Put a job of which nothing was created back in line, or fail it where that has not helped."""
+    at = run.now()
+    failure = job.attempt.failure if job.attempt else None
+    if failure is not None and not can_be_tried_again(job, failure):
+        log.warning("row %d: start_failed: %s", job.number, failure.message)
+        run.store.creations.fail(job, failure, at=at)
+        return
+    log.info("row %d: %s; back in line", job.number, decision.reason)
+    # The rows behind it get their turn first, unless nothing went wrong with it.
+    not_before = at + run.settings.poll_sleep if failure is not None else None
+    run.store.creations.release(job, at=at, reason=decision.reason, not_before=not_before)
+
+
 def _look_up(run: Run, job: Job, post: BatchJob, listing: Listing) -> None:
     at = run.now()
     found = [seen for seen in listing.batch_jobs if post.tag and post.tag in (seen.title or "")]
     if found:
         _record_found(run, job, post, found)
     elif not listing.is_complete:
-        run.log_once(("partial", post.backend_name), "%s: the listing is not complete", post.backend_name)
+        run.log_once(("partial", post.backend_name), "%s: no complete listing for now", post.backend_name)
+        if post.ended_at is not None and at - post.ended_at > run.settings.lost_after:
+            reason = f"outcome of creation unknown, and {post.backend_name} gave no complete listing"
+            log.error("row %d waits for a person: %s", job.number, reason)
+            run.store.creations.ask_person(job, reason=reason, at=at)
     elif titles_are_dropped(_keeps_titles(run, post.backend_name), [s.title for s in listing.batch_jobs]):
         reason = f"outcome of creation unknown, and {post.backend_name} does not return the titles"
         log.error("row %d waits for a person: %s", job.number, reason)

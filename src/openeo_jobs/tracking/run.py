@@ -13,7 +13,7 @@ from typing import Protocol
 
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.wire import Watcher
-from openeo_jobs.jobs import Campaign, Job
+from openeo_jobs.jobs import Campaign, ErrorClass, Job
 from openeo_jobs.policy.failures import classify, pause_length, pauses_backend
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.store import JobStore
@@ -103,6 +103,10 @@ class Run:
     stats: Counter[str] = field(default_factory=Counter)
     stopping: threading.Event = field(default_factory=threading.Event)
     logged: set[tuple[object, ...]] = field(default_factory=set)
+    answered: set[str] = field(default_factory=set)
+    """The backends that did what they were asked for, in this round."""
+    suspects: dict[str, Exception] = field(default_factory=dict)
+    """The backends that seem not to be there, in this round, and why."""
 
     def stop(self) -> None:
         """Let nothing new begin; safe in a signal handler."""
@@ -140,8 +144,23 @@ class Run:
         )
         return at + length
 
+    def suspect(self, backend_name: str, error: Exception) -> None:
+        """Pause a backend for *error*, but one that seems not to be there only once the round is judged."""
+        if classify(error) is not ErrorClass.TRANSIENT:
+            self.pause(backend_name, error)
+        elif pauses_backend(error):
+            self.suspects.setdefault(backend_name, error)
+
+    def judge_suspects(self) -> None:
+        """Pause the suspects that did nothing else in this round: one row's trouble is not the backend's."""
+        for name, error in self.suspects.items():
+            if name not in self.answered:
+                self.pause(name, error)
+        self.suspects.clear()
+
     def note_success(self, backend_name: str) -> None:
         """Remember that a backend did what it was asked for: its next pause is news again."""
+        self.answered.add(backend_name)
         self.logged = {key for key in self.logged if key[:2] != ("pause", backend_name)}
 
     def log_once(self, key: tuple[object, ...], message: str, *args: object) -> None:

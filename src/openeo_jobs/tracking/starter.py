@@ -58,6 +58,7 @@ class StartOutcome:
 
     error: Exception | None = None
     seen: Observation | None = None
+    was_sent: bool = True
 
 
 def _start_fresh(gateway: Gateway, batch_job_id: str) -> StartOutcome:
@@ -76,10 +77,15 @@ def _look_and_start(gateway: Gateway, batch_job_id: str) -> StartOutcome:
     try:
         seen = gateway.get_batch_job(batch_job_id)
     except BackendError as error:
-        return StartOutcome(error=BackendUnavailableError(f"not started: {error}", reached=False))
+        return StartOutcome(error=error, was_sent=False)
     if seen.status != JobStatus.CREATED:
         return StartOutcome(seen=seen)
     return _start_fresh(gateway, batch_job_id)
+
+
+def _is_not_found(error: Exception) -> bool:
+    """Say whether the registry of the backend lags behind the creation."""
+    return isinstance(error, BackendRefusedError) and error.http_status == 404
 
 
 def _look(gateway: Gateway, batch_job_id: str) -> Observation | None:
@@ -97,10 +103,13 @@ def _record_one(run: Run, job: Job, outcome: StartOutcome) -> None:
         run.store.progress.record([make_step(run, job, seen, verdict)], at=at)
     elif error is None:
         run.stats["job start"] += 1
+    elif not outcome.was_sent:
+        run.suspect(str(job.backend_name), error)
+        run.store.progress.refuse_start(job, at=at, reason=f"not started: {error}")
     elif not is_definitely_refused(error):
         run.pause(str(job.backend_name), error)
         log.warning("row %d: outcome of the start unknown (%s); what is seen decides", job.number, error)
-    elif classify(error) in _WAITS or seen is None:
+    elif classify(error) in _WAITS or seen is None or _is_not_found(error):
         run.pause(str(job.backend_name), error)
         run.store.progress.refuse_start(job, at=at, reason=str(error))
     else:

@@ -33,10 +33,14 @@ class Stopper:
 
     def __exit__(self, *_: object) -> None:
         """Put the handlers back that were there before."""
-        if self._timer is not None:
-            self._timer.cancel()
+        self.spare()
         for number, handler in self._previous.items():
             signal.signal(number, handler)
+
+    def spare(self) -> None:
+        """Interrupt no more by itself: user code is over, and what is left has its own bound."""
+        if self._timer is not None:
+            self._timer.cancel()
 
     def seconds_left(self) -> float:
         """Return how long the run may still wait for what is under way."""

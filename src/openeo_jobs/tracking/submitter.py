@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from openeo_jobs.backends.foreign import as_backend_error
-from openeo_jobs.errors import BackendError, CallbackError, JobMovedError
+from openeo_jobs.errors import BackendError, CallbackError, DatabaseError, JobMovedError
 from openeo_jobs.jobs import Job, Outcome
 from openeo_jobs.policy.failures import make_failure
 from openeo_jobs.policy.submission import can_be_tried_again
@@ -16,12 +17,14 @@ from openeo_jobs.tracking.run import Returned, Run, log
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def submit(run: Run, find_caps: Callable[[], Mapping[str, int]]) -> None:
+def submit(run: Run, find_caps: Callable[[], Mapping[str, int]], *, record: Callable[[], None]) -> None:
     """Submit waiting rows, one after the other, until no slot is free on the backends that are open.
 
     *find_caps* returns those and their caps; it is asked for every row, as a backend may have to pause.
+    *record* stores the answers that have come meanwhile.
     """
     while not run.stopping.is_set():
+        record()
         claimed = run.store.claims.claim(runner_id=run.runner_id, caps=find_caps(), at=run.now(), limit=1)
         if not claimed:
             return
@@ -40,6 +43,8 @@ def submit_one(run: Run, job: Job) -> None:
     try:
         returned = run.user_code.start_job(job, call.backend_name, call)
     except Exception as error:
+        if call.database_error is not None:
+            raise call.database_error from error  # not the row's fault: it is settled later
         run.stats["start_job error"] += 1
         _store_failure(run, job, call, call.explain(error))
     else:
@@ -67,6 +72,8 @@ class Call:
     job: Job
     outcomes: list[Outcome] = field(default_factory=list)
     has_failed_request: bool = False
+    database_error: DatabaseError | None = None
+    """The database could not be written while user code ran."""
 
     @property
     def backend_name(self) -> str:
@@ -76,9 +83,10 @@ class Call:
     def creating(self, backend_name: str, fingerprint: str, *, can_tag: bool) -> StoredIntent:
         """Store the intent, with its tag."""
         tag = make_tag(self.run, self.job) if can_tag and self.run.settings.tags_titles else None
-        number = self.run.store.creations.record_intent(
-            self.job, backend_name=backend_name, fingerprint=fingerprint, tag=tag, at=self.run.now()
-        )
+        with self._noting():
+            number = self.run.store.creations.record_intent(
+                self.job, backend_name=backend_name, fingerprint=fingerprint, tag=tag, at=self.run.now()
+            )
         return StoredIntent(number, tag)
 
     def created(
@@ -86,22 +94,25 @@ class Call:
     ) -> None:
         """Store the outcome."""
         self.outcomes.append(outcome)
-        self.run.store.creations.record_outcome(
-            intent.number, outcome=outcome, batch_job_id=batch_job_id, at=self.run.now()
-        )
+        with self._noting():
+            self.run.store.creations.record_outcome(
+                intent.number, outcome=outcome, batch_job_id=batch_job_id, at=self.run.now()
+            )
 
     def starting(self, backend_name: str, batch_job_id: str) -> None:
         """Store that the callback itself asks for the start."""
-        self.run.store.creations.record_start_sent(
-            self.job, backend_name=backend_name, batch_job_id=batch_job_id, at=self.run.now()
-        )
+        with self._noting():
+            self.run.store.creations.record_start_sent(
+                self.job, backend_name=backend_name, batch_job_id=batch_job_id, at=self.run.now()
+            )
 
     def started(self, backend_name: str, batch_job_id: str, error: BackendError | None) -> None:
         """Take the start back if it was definitely refused; otherwise what is seen decides."""
         if error is not None and starter.is_definitely_refused(error):
-            self.run.store.creations.record_start_sent(
-                self.job, backend_name=backend_name, batch_job_id=batch_job_id, at=None
-            )
+            with self._noting():
+                self.run.store.creations.record_start_sent(
+                    self.job, backend_name=backend_name, batch_job_id=batch_job_id, at=None
+                )
 
     def saw(self, backend_name: str, error: BackendError) -> None:
         """Remember that a request failed; whether it matters, `start_job` decides."""
@@ -112,6 +123,14 @@ class Call:
         """Return what *error*, raised by `start_job`, is: a failure of the backend, or of the callback."""
         failure = as_backend_error(error) if self.has_failed_request else None
         return failure or CallbackError(f"{type(error).__name__}: {error} in start_job")
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            self.database_error = error
+            raise
 
 
 def _store_return(run: Run, job: Job, returned: Returned | None) -> None:
@@ -133,13 +152,18 @@ def _store_failure(run: Run, job: Job, call: Call, error: Exception) -> None:
     """Store why a call failed: the row fails, or goes back in line, or waits until its outcome is known."""
     at = run.now()
     retry_at = run.pause(call.backend_name, error)
+    failure = make_failure(error, at=at)
     if Outcome.UNKNOWN in call.outcomes:
         log.warning("row %d: outcome of creation unknown (%s); a listing will tell", job.number, error)
+        run.store.endings.record_failure(job, failure)
         return
-    failure = make_failure(error, at=at)
     is_certain = Outcome.CREATED not in call.outcomes
     if is_certain and retry_at is not None:
-        run.store.creations.release(job, at=at, reason=failure.message, failure=failure, not_before=retry_at)
+        # Later than the pause ends: the rows behind it get their turn first.
+        not_before = retry_at + (retry_at - at)
+        run.store.creations.release(
+            job, at=at, reason=failure.message, failure=failure, not_before=not_before
+        )
     elif is_certain and can_be_tried_again(job, failure):
         not_before = at + run.settings.poll_sleep
         run.store.creations.release(
