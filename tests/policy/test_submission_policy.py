@@ -19,7 +19,6 @@ from openeo_jobs.policy.submission import (
     pick_original,
     plan_submissions,
     settle,
-    settled_by,
     titles_are_dropped,
 )
 from openeo_jobs.status import JobStatus
@@ -195,17 +194,6 @@ def test_of_several_the_started_one_is_kept_else_the_oldest(
 
     assert kept.batch_job_id == original
     assert {kept.batch_job_id, *(copy.batch_job_id for copy in copies)} == {name for name, *_ in found}
-
-
-@pytest.mark.parametrize(
-    ("ends", "expected"), [([], None), ([NOW], at(120)), ([NOW, at(60)], at(180)), ([NOW, None], None)]
-)
-def test_an_outcome_is_known_after_the_last_grace_period(
-    ends: list[datetime | None], expected: datetime | None
-) -> None:
-    posts = [make_post(ended_at=end) for end in ends]
-
-    assert settled_by(posts, grace=GRACE) == expected
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ class Bench:
         )
         self.run = self._begin()
 
-    def restart(self, *, is_dead: bool = True) -> None:
+    def restart(self) -> None:
         """Go on in another process, after this one has died."""
         self.run.pool.close()
         self.store.close()

@@ -112,13 +112,6 @@ def pick_original(found: Sequence[Observation]) -> tuple[Observation, list[Obser
     return ordered[0], ordered[1:]
 
 
-def settled_by(posts: Sequence[BatchJob], *, grace: timedelta) -> datetime | None:
-    """Return when the outcome of *posts* will be known at the latest, None if that cannot be said."""
-    ends = [post.ended_at for post in posts]
-    known = [end for end in ends if end is not None]
-    return max(known) + grace if known and len(known) == len(ends) else None
-
-
 MAX_TRANSIENT_ATTEMPTS = 3
 """How many attempts a row gets when creating it fails for a reason that may pass."""
 

@@ -14,6 +14,7 @@ from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import (
     SELECT_BATCH_JOBS,
     SELECT_JOBS,
+    attempt_of,
     batch_job_from,
     failure_values,
     job_from,
@@ -41,11 +42,11 @@ class Creations:
             check_unmoved(connection, each)
             backend_id = _backend_id(connection, backend_name)
             connection.execute(
-                sa.update(attempt).where(attempt.c.id == _attempt_id(each)).values(backend_id=backend_id)
+                sa.update(attempt).where(attempt.c.id == attempt_of(each).id).values(backend_id=backend_id)
             )
             return _insert_batch_job(
                 connection,
-                attempt_id=_attempt_id(each),
+                attempt_id=attempt_of(each).id,
                 backend_id=backend_id,
                 fingerprint=fingerprint,
                 tag=tag,
@@ -86,7 +87,7 @@ class Creations:
             number = _find_or_insert(connection, each, backend_name, batch_job_id, at=at)
             chosen = connection.execute(sa.select(batch_job).where(batch_job.c.id == number)).one()
             _choose(connection, each, number, backend_id=chosen.backend_id, at=at)
-            is_ours = chosen.attempt_id == _attempt_id(each) and chosen.outcome == Outcome.CREATED
+            is_ours = chosen.attempt_id == attempt_of(each).id and chosen.outcome == Outcome.CREATED
             if is_ours:
                 is_started = chosen.start_sent_at is not None
                 new = JobStatus.QUEUED_FOR_START if is_started else JobStatus.CREATED
@@ -217,11 +218,6 @@ def _is_known(connection: sa.Connection, number: int, batch_job_id: str) -> bool
     return connection.execute(select).first() is not None
 
 
-def _attempt_id(each: Job) -> int:
-    assert each.attempt is not None, f"row {each.number} has no attempt"
-    return each.attempt.id
-
-
 def _backend_id(connection: sa.Connection, name: str) -> int:
     return int(connection.execute(sa.select(backend.c.id).where(backend.c.name == name)).scalar_one())
 
@@ -247,7 +243,7 @@ def _find_or_insert(
     ).scalar()
     return known or _insert_batch_job(
         connection,
-        attempt_id=_attempt_id(each),
+        attempt_id=attempt_of(each).id,
         backend_id=backend_id,
         batch_job_id=batch_job_id,
         outcome=outcome,
@@ -264,7 +260,7 @@ _NO_FAILURE: dict[str, None] = dict.fromkeys(
 def _choose(connection: sa.Connection, each: Job, number: int, *, backend_id: int, at: datetime) -> None:
     connection.execute(
         sa.update(attempt)
-        .where(attempt.c.id == _attempt_id(each))
+        .where(attempt.c.id == attempt_of(each).id)
         .values(chosen_id=number, backend_id=backend_id, start_time=at, **_NO_FAILURE)
     )
 
@@ -275,4 +271,4 @@ def _end_attempt(
     values: dict[str, Any] = {"ended_at": at}
     if failure is not None:
         values |= failure_values(failure)
-    connection.execute(sa.update(attempt).where(attempt.c.id == _attempt_id(each)).values(values))
+    connection.execute(sa.update(attempt).where(attempt.c.id == attempt_of(each).id).values(values))

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from openeo_jobs.jobs import Asset, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.rows import SELECT_JOBS, failure_values, job_from, update_each
+from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, failure_values, job_from, update_each
 from openeo_jobs.storage.schema import asset, attempt, job
 
 
@@ -38,7 +38,7 @@ class Endings:
         by_attempt: dict[int, list[Asset]] = {}
         for row in assets:
             by_attempt.setdefault(row.attempt_id, []).append(_asset_from(row))
-        return [(each, by_attempt.get(_attempt_id(each), [])) for each in map(job_from, jobs)]
+        return [(each, by_attempt.get(attempt_of(each).id, [])) for each in map(job_from, jobs)]
 
     def record_missing(self, jobs: Sequence[Job]) -> None:
         """Store that results which were on disk are not there any more: they are fetched again."""
@@ -54,7 +54,7 @@ class Endings:
 
     def record_downloaded(self, each: Job, assets: Sequence[Asset], *, at: datetime) -> None:
         """Store that the results are on disk, whole."""
-        attempt_id = _attempt_id(each)
+        attempt_id = attempt_of(each).id
         rows = [
             {
                 "attempt_id": attempt_id,
@@ -109,13 +109,13 @@ class Endings:
 
     def _set_attempt(self, each: Job, **values: Any) -> None:
         with self._database.writing() as connection:
-            connection.execute(sa.update(attempt).where(attempt.c.id == _attempt_id(each)).values(values))
+            connection.execute(sa.update(attempt).where(attempt.c.id == attempt_of(each).id).values(values))
 
     def _set_job(self, each: Job, **values: Any) -> None:
         with self._database.writing() as connection:
             connection.execute(
                 sa.update(job)
-                .where(job.c.id == each.number, job.c.attempt_id == _attempt_id(each))
+                .where(job.c.id == each.number, job.c.attempt_id == attempt_of(each).id)
                 .values(values)
             )
 
@@ -139,8 +139,3 @@ def _asset_from(row: Any) -> Asset:
     return Asset(
         name=row.name, path=Path(row.path), size=row.size, media_type=row.media_type, checksum=row.checksum
     )
-
-
-def _attempt_id(each: Job) -> int:
-    assert each.attempt is not None, f"row {each.number} has no attempt"
-    return each.attempt.id

@@ -14,7 +14,7 @@ from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED, JobStatus
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.rows import failure_values, load, update_each
+from openeo_jobs.storage.rows import attempt_of, failure_values, load, update_each
 from openeo_jobs.storage.schema import attempt, backend, batch_job
 
 
@@ -45,7 +45,7 @@ class Progress:
         with self._database.writing() as connection:
             begun = connection.execute(
                 sa.update(batch_job)
-                .where(batch_job.c.id == _attempt(each).batch_job.id, batch_job.c.start_sent_at.is_(None))
+                .where(batch_job.c.id == _chosen(each), batch_job.c.start_sent_at.is_(None))
                 .values(start_sent_at=at)
             )
             if begun.rowcount != 1:
@@ -89,7 +89,7 @@ class Progress:
         with self._database.writing() as connection:
             connection.execute(
                 sa.update(attempt)
-                .where(attempt.c.id == _attempt(each).id)
+                .where(attempt.c.id == attempt_of(each).id)
                 .values(ended_at=at, **failure_values(failure))
             )
             change_status(connection, each, JobStatus.LOST, at=at, reason=message)
@@ -113,14 +113,14 @@ def _record(connection: sa.Connection, step: Step, *, at: datetime) -> None:
     if "costs" in changed:
         changed["currency"] = _CURRENCY
     if changed:
-        connection.execute(sa.update(attempt).where(attempt.c.id == _attempt(step.job).id).values(changed))
+        connection.execute(sa.update(attempt).where(attempt.c.id == attempt_of(step.job).id).values(changed))
     if step.may_start_again:
         _set_batch_job(connection, step.job, start_sent_at=None)
 
 
 def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
     """Return the columns of the attempt that differ now."""
-    old = _attempt(step.job)
+    old = attempt_of(step.job)
     new: dict[str, Any] = {
         "backend_status": step.word,
         "created_seen_at": step.created_seen_at,
@@ -138,12 +138,12 @@ def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
     return {name: value for name, value in new.items() if value != getattr(old, name)}
 
 
-def _attempt(each: Job) -> Any:
-    assert each.attempt is not None, f"row {each.number} has no attempt"
-    return each.attempt
-
-
 def _set_batch_job(connection: sa.Connection, each: Job, **values: Any) -> None:
-    connection.execute(
-        sa.update(batch_job).where(batch_job.c.id == _attempt(each).batch_job.id).values(values)
-    )
+    connection.execute(sa.update(batch_job).where(batch_job.c.id == _chosen(each)).values(values))
+
+
+def _chosen(each: Job) -> int:
+    """Return the number of the batch job that the job's attempt has chosen."""
+    batch_job_of = attempt_of(each).batch_job
+    assert batch_job_of is not None, f"row {each.number} has no batch job"
+    return batch_job_of.id

@@ -61,6 +61,12 @@ def job_from(row: sa.Row[Any]) -> Job:
     )
 
 
+def attempt_of(each: Job) -> Attempt:
+    """Return the latest attempt of a job that has one."""
+    assert each.attempt is not None, f"row {each.number} has no attempt"
+    return each.attempt
+
+
 def load(connection: sa.Connection, each: Job) -> Job:
     """Read *each* again, as it is now."""
     return job_from(connection.execute(SELECT_JOBS.where(job.c.id == each.number)).one())

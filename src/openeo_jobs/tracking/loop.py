@@ -54,7 +54,7 @@ _RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
 def keep_going(run: Run, do_round: Callable[[], None]) -> None:
     """Do one round after the other until no work is left, or until the run is told to stop.
 
-    *do_round* is what a round is; users may override it around `do_one_round`.
+    *do_round* does one: `do_one_round`, and what the caller puts around it.
     """
     has_checked = False
     while not run.stopping.is_set():
