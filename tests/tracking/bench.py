@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from openeo_jobs.backends.wire import Watcher
 from openeo_jobs.errors import BackendError, BackendUnavailableError
@@ -29,6 +29,8 @@ class Crash(BaseException):
 class Bench:
     """A campaign of `rows` rows on backend `north`; `script` plays the part of `start_job`."""
 
+    opened: ClassVar[list[Bench]] = []
+
     def __init__(self, folder: Path, *, rows: int = 1, cap: int = 4, **settings: Any) -> None:
         self.folder = folder
         self.now = datetime(2024, 1, 1, tzinfo=UTC)
@@ -49,11 +51,16 @@ class Bench:
             at=self.now,
         )
         self.run = self._begin()
+        Bench.opened.append(self)
+
+    def close(self) -> None:
+        """Let go of threads and connections."""
+        self.run.pool.close()
+        self.store.close()
 
     def restart(self) -> None:
         """Go on in another process, after this one has died."""
-        self.run.pool.close()
-        self.store.close()
+        self.close()
         self.store = self._open()
         self.run = self._begin()
 
