@@ -22,7 +22,7 @@ pytestmark = pytest.mark.wheel
 @pytest.fixture(scope="module")
 def campaign(tmp_path_factory: pytest.TempPathFactory):
     folder = tmp_path_factory.mktemp("example")
-    times = {"queue_seconds": (0.0, 0.05), "run_seconds": (0.05, 0.3)}
+    times = {"queue_seconds": (0.0, 0.02), "run_seconds": (0.02, 0.1)}
     with (
         Simulator(folder=folder / "foo", seed=1, name="foo", **times) as foo,
         Simulator(folder=folder / "bar", seed=2, name="bar", **times) as bar,
@@ -34,7 +34,7 @@ def campaign(tmp_path_factory: pytest.TempPathFactory):
 
 
 def run_the_example(foo_url: str, bar_url: str) -> dict[str, int]:
-    manager = MultiBackendJobManager(poll_sleep=0.1)
+    manager = MultiBackendJobManager(poll_sleep=0.05)
     manager.add_backend("foo", connection=openeo.connect(foo_url).authenticate_basic("user", "password"))
     manager.add_backend("bar", connection=openeo.connect(bar_url).authenticate_basic("user", "password"))
 
