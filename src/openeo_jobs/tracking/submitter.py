@@ -157,15 +157,12 @@ def _store_failure(run: Run, job: Job, call: Call, error: Exception) -> None:
         log.warning("row %d: outcome of creation unknown (%s); a listing will tell", job.number, error)
         run.store.endings.record_failure(job, failure)
         return
-    is_certain = Outcome.CREATED not in call.outcomes
-    if is_certain and retry_at is not None:
-        # Later than the pause ends: the rows behind it get their turn first.
-        not_before = retry_at + (retry_at - at)
-        run.store.creations.release(
-            job, at=at, reason=failure.message, failure=failure, not_before=not_before
-        )
-    elif is_certain and can_be_tried_again(job, failure):
+    not_before = None
+    if retry_at is not None:
+        not_before = retry_at + (retry_at - at)  # after the pause: the rows behind it get their turn first
+    elif can_be_tried_again(job, failure):
         not_before = at + run.settings.poll_sleep
+    if not_before is not None and Outcome.CREATED not in call.outcomes:
         run.store.creations.release(
             job, at=at, reason=failure.message, failure=failure, not_before=not_before
         )
