@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 from openeo_jobs.arguments import Location
@@ -46,3 +46,27 @@ def begin_or_go_on(
             )
     log.info("going on with %s", store.path)
     return campaign
+
+
+def check_pins(table: Table | None, backend_names: Collection[str]) -> None:
+    """Raise if every row of a new campaign is pinned to a backend that is not registered."""
+    pins = {job.pinned_backend for job in table.jobs} if table is not None else {None}
+    if not pins & {None, *backend_names}:
+        raise UsageError(
+            f"no row can run: column backend_name says {_listed(pins)}, and registered are "
+            f"{_listed(backend_names)}; add_backend(name, connection=...), or change the column"
+        )
+
+
+def check_anything_can_run(store: JobStore, backend_names: Collection[str], *, runner_id: int) -> None:
+    """Raise if every row that is left waits for a backend that is not registered."""
+    left = store.jobs.left_behind(backend_names)
+    if left.elsewhere and not store.jobs.work_left(backend_names, runner_id=runner_id):
+        raise UsageError(
+            f"no row of {store.path} can run: {left.describe_elsewhere()}; registered are "
+            f"{_listed(backend_names)}; add_backend(name, connection=...)"
+        )
+
+
+def _listed(names: Iterable[str | None]) -> str:
+    return ", ".join(sorted(repr(name) for name in names))

@@ -63,6 +63,22 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tracked:
+    """What a file, or openEO's `JobDatabaseInterface`, says of a row in the documented columns."""
+
+    status: JobStatus = JobStatus.NOT_STARTED
+    user_status: str | None = None
+    """A status word that nobody knows."""
+    batch_job_id: str | None = None
+    backend_name: str | None = None
+    start_time: datetime | None = None
+    running_start_time: datetime | None = None
+    costs: float | None = None
+    usage: Mapping[str, Any] = field(default_factory=dict)
+    """By name, as backends give it: `{"cpu": {"value": 12.5, "unit": "cpu-seconds"}, ...}`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """A line of the user's dataframe on its way into the database.
 
@@ -73,6 +89,8 @@ class NewJob:
     index_label: str
     pinned_backend: str | None = None
     priority: float = 0.0
+    tracked: Tracked | None = None
+    """What another manager has done for it already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

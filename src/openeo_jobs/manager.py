@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import logging
-import secrets
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from openeo import BatchJob, Connection
 
-from openeo_jobs.arguments import check_backend, check_start_job, encode, locate, read_seconds
+from openeo_jobs.arguments import check_backend, read_seconds
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.backends.wire import watch
-from openeo_jobs.campaign import begin_or_go_on, check_files
+from openeo_jobs.background import JobThread
 from openeo_jobs.errors import UsageError
-from openeo_jobs.jobs import Backend
-from openeo_jobs.mirror import Mirror
-from openeo_jobs.storage.store import open_store_for_run
+from openeo_jobs.running import Call, begin, carry_out, now
+from openeo_jobs.status import JobStatus
+from openeo_jobs.subclassing import COLUMN_REQUIREMENTS, ColumnRequirements, check_overrides
 from openeo_jobs.tracking import downloader, loop
-from openeo_jobs.tracking.pool import Pool
-from openeo_jobs.tracking.run import Run, Settings
-from openeo_jobs.tracking.runner import describe_command, make_judge, running
-from openeo_jobs.tracking.stopping import Stopper
-from openeo_jobs.user_code import ManagersCode, StartJob, find_hooks
+from openeo_jobs.tracking.run import Run
+from openeo_jobs.user_code import Hook, ManagersCode, StartJob, find_hooks
 
 log = logging.getLogger("openeo_jobs")
 
-_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
+_UNSET: Any = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +72,12 @@ class MultiBackendJobManager:
     - `grace`: how long listings of backends may lag.
     - `lost_after`: how long a batch job has to be unknown to its backend before its row is `lost`.
     - `lease`: how long a runner that is not heard of counts as alive, where it cannot be proved dead.
+
+    Subclasses may override the hooks, the path helpers and `_job_update_loop`; one that overrides a phase of
+    openEO's own manager that does not exist here is told so when it is made.
     """
+
+    _column_requirements: ColumnRequirements = COLUMN_REQUIREMENTS
 
     def __init__(
         self,
@@ -107,6 +108,8 @@ class MultiBackendJobManager:
         self._lease = read_seconds("lease", lease)
         self._run: Run | None = None
         self._code: ManagersCode | None = None
+        self._background: JobThread | None = None
+        check_overrides(self)
 
     def add_backend(
         self, name: str, connection: Connection | Callable[[], Connection], parallel_jobs: int = 2
@@ -125,9 +128,11 @@ class MultiBackendJobManager:
         self,
         df: pd.DataFrame | None = None,
         start_job: StartJob | None = None,
-        job_db: str | Path | None = None,
+        job_db: Any = None,
         *,
         output_file: str | Path | None = None,
+        on_exists: str | None = None,
+        key: str | Sequence[str] | None = None,
     ) -> dict[str, int]:
         """Run the jobs of a dataframe, and track them until each has ended; return counters of what was done.
 
@@ -146,43 +151,44 @@ class MultiBackendJobManager:
         Raises `UsageError` for a call that cannot be carried out, `DatabaseError` for a database that cannot
         be used, before anything is changed; `KeyboardInterrupt` after a Ctrl-C.
         """
-        if not self.backends:
-            raise UsageError('run_jobs: no backends; first: manager.add_backend("name", connection=...)')
-        start_job = check_start_job(start_job)
-        location, table = locate(job_db, output_file), encode(df)
-        check_files(location, table)
-        judge = make_judge(now=_now, lease=self._lease)
-        with (
-            open_store_for_run(location.database, is_dead=judge) as store,
-            running(store, is_dead=judge, now=_now, lease=self._lease) as runner_id,
-        ):
-            mirror = Mirror(store, location.mirror) if location.mirror is not None else None
-            if mirror is not None:
-                mirror.check()
-            campaign = begin_or_go_on(store, table, make_uid=lambda: _random_text(12), at=_now())
-            self._code = ManagersCode(
-                self,
-                start_job=start_job,
-                campaign=campaign,
-                mirror=mirror,
-                hooks=find_hooks(self, MultiBackendJobManager),
-            )
-            run = self._run = Run(
-                store=store,
-                campaign=campaign,
-                runner_id=runner_id,
-                settings=self._settings(),
-                caps={name: backend.parallel_jobs for name, backend in self.backends.items()},
-                user_code=self._code,
-                pool=Pool(),
-                now=_now,
-                make_token=lambda: _random_text(5),
-            )
-            try:
-                return self._carry_out(run)
-            finally:
-                run.pool.close()
-                self._run = self._code = None
+        call = Call(
+            df=df, start_job=start_job, job_db=job_db, output_file=output_file, on_exists=on_exists, key=key
+        )
+        with begin(self, call) as run:
+            return carry_out(self, run, call)
+
+    def start_job_thread(self, start_job: StartJob, job_db: Any) -> JobThread:
+        """Go on with a campaign in a thread of its own, and return its handle once the run has begun.
+
+        *start_job* and *job_db* are those of `run_jobs`. The handle tells whether the run is `alive`, its
+        `exception` and its `stats`; `wait()` waits for its end, `stop()` ends it. While a run of this manager
+        is alive in the background, its handle is returned and nothing else is begun.
+        """
+        if self._background is not None and self._background.alive:
+            return self._background
+        call = Call(start_job=start_job, job_db=job_db)
+
+        def work(has_begun: Callable[[Run], None]) -> dict[str, int]:
+            with begin(self, call) as run:
+                has_begun(run)
+                return carry_out(self, run, call)
+
+        self._background = JobThread(work)
+        self._background.start()
+        return self._background
+
+    def stop_job_thread(self, timeout_seconds: float | None = _UNSET) -> None:
+        """Let nothing new begin in the background, and wait at most *timeout_seconds* for the end.
+
+        Left out, it is twice `poll_sleep`; None waits without end. A callback that is under way ends by
+        itself, later if need be, and what it has created is stored.
+        """
+        if self._background is None:
+            log.error("no job thread to stop")
+            return
+        patience = 2 * self.poll_sleep if timeout_seconds is _UNSET else timeout_seconds
+        if not self._background.stop(patience):
+            log.warning("the job thread did not end within %s seconds; nothing new begins in it", patience)
 
     def on_job_done(self, job: BatchJob, row: Any) -> None:
         """Handle a job that has finished; override it to do something else.
@@ -198,7 +204,7 @@ class MultiBackendJobManager:
         assets = downloader.fetch_results(gateway, job.job_id, Path(folder), Path(metadata_path))
         hooked = self._code.hooked_job if self._code is not None else None
         if self._run is not None and hooked is not None and hooked.batch_job_id == job.job_id:
-            self._run.store.endings.record_downloaded(hooked, assets, at=_now())
+            self._run.store.endings.record_downloaded(hooked, assets, at=now())
 
     def on_job_error(self, job: BatchJob, row: Any) -> None:
         """Handle a job that stopped with an error; override it to do something else.
@@ -229,17 +235,39 @@ class MultiBackendJobManager:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _carry_out(self, run: Run) -> dict[str, int]:
-        run.store.backends.register(Backend(name=name, parallel_jobs=cap) for name, cap in run.caps.items())
-        with Stopper(run.stop, patience_seconds=loop.FAREWELL_SECONDS) as stopper:
-            loop.keep_going(run, lambda: loop.do_one_round(run))
-            stopper.spare()
-            loop.say_farewell(run, patience_seconds=stopper.seconds_left())
-        loop.tell_left_behind(run)
-        if stopper.signal is not None:
-            log.warning("stopped; batch jobs go on at their backends. Go on with: %s", describe_command())
-        stopper.raise_signal()
-        return dict(run.stats)
+    def _job_update_loop(self, job_db: Any, start_job: StartJob | None, stats: Any = None) -> None:
+        """Do one round; a run does one after the other, and code of its own may do a single one."""
+        if self._run is not None:
+            loop.do_one_round(self._run)
+            return
+        with begin(self, Call(start_job=start_job, job_db=job_db)) as run:
+            loop.do_one_round(run)
+            loop.say_farewell(run, patience_seconds=loop.FAREWELL_SECONDS)
+            for name, number in run.stats.items() if stats is not None else ():
+                stats[name] = stats.get(name, 0) + number
+
+    def _find_hooks(self) -> dict[JobStatus, Hook]:
+        return find_hooks(self, MultiBackendJobManager)
+
+    @classmethod
+    def _normalize_df(cls, df: pd.DataFrame) -> pd.DataFrame:
+        """Return *df* with the documented columns that it lacks."""
+        return cls._column_requirements.normalize_df(df)
+
+    @property
+    def _thread(self) -> threading.Thread | None:
+        """The thread of the last run in the background."""
+        return self._background.thread if self._background is not None else None
+
+    @property
+    def _stop_thread(self) -> bool:
+        """Whether the run is to end; True may be assigned."""
+        return self._run is not None and self._run.stopping.is_set()
+
+    @_stop_thread.setter
+    def _stop_thread(self, stop: bool) -> None:
+        if stop and self._run is not None:
+            self._run.stop()
 
     def _get_connection(self, backend_name: str, resilient: bool = True) -> Connection:
         """Return the connection of a backend, watched; it is made on first use."""
@@ -257,22 +285,3 @@ class MultiBackendJobManager:
             self._connections[backend_name] = connection
         watch(self._connections[backend_name], backend_name)
         return self._connections[backend_name]
-
-    def _settings(self) -> Settings:
-        return Settings(
-            poll_sleep=read_seconds("poll_sleep", self.poll_sleep),
-            grace=self._grace,
-            lost_after=self._lost_after,
-            lease=self._lease,
-            cancel_running_after=self._cancel_running_job_after,
-            tags_titles=self._tag_titles,
-            downloads_results=self._download_results,
-        )
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _random_text(length: int) -> str:
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

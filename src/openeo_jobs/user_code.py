@@ -63,7 +63,8 @@ class ManagersCode:
     def connect(self, backend_name: str) -> Gateway:
         """Get the connection of a backend, watched, and return a gateway over it."""
         connection = self._manager._get_connection(backend_name)
-        return OpenEOGateway(backend_name, lambda: connection)
+        connections = self._manager._connections  # one that users drop there is made anew when it is needed
+        return OpenEOGateway(backend_name, lambda: connections.get(backend_name, connection))
 
     def disconnect(self, backend_name: str) -> None:
         """Forget the connection, so that its callable logs in anew."""

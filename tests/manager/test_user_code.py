@@ -190,17 +190,6 @@ def test_the_csv_cannot_be_written_and_nothing_else_suffers(
     assert not list(tmp_path.glob(".*.part"))
 
 
-def test_rows_pinned_to_a_backend_that_is_not_registered_wait_and_are_told_of(
-    make_manager, north, tmp_path: Path, caplog
-) -> None:
-    frame = make_rows(3).assign(backend_name=["elsewhere", None, "elsewhere"])
-    make_manager(north).run_jobs(frame, start_job, tmp_path / "jobs.csv")
-    assert query(tmp_path / "jobs.sqlite", "SELECT status FROM jobs ORDER BY job") == [
-        *(("not_started",), ("finished",), ("not_started",))
-    ]
-    assert "2 rows are on backends that are not registered here (registered: north)" in caplog.text
-
-
 def test_a_path_helper_that_raises_fails_its_row_only(make_manager, north, tmp_path: Path) -> None:
     class Picky(MultiBackendJobManager):
         def get_job_dir(self, job_id: str) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -33,7 +34,13 @@ class LeftBehind:
     """How many rows a run leaves as they are: they wait for a person, or for a backend not registered."""
 
     needing_person: int
-    elsewhere: int
+    elsewhere: Mapping[str, int]
+    """How many, by the name of the backend that is not registered."""
+
+    def describe_elsewhere(self) -> str:
+        """Say how many rows wait for which backends."""
+        rows = [f"{number} for {name!r}" for name, number in self.elsewhere.items()]
+        return f"{sum(self.elsewhere.values())} rows wait for backends that are not here: {', '.join(rows)}"
 
 
 class Jobs:
@@ -100,13 +107,18 @@ class Jobs:
 
     def left_behind(self, backend_names: Collection[str]) -> LeftBehind:
         """Count the rows that a run with these backends can do nothing for, though they are not over."""
-        names = list(backend_names)
-        elsewhere = sa.func.coalesce(backend.c.name, job.c.pinned_backend).not_in(names)
+        its_backend = sa.func.coalesce(backend.c.name, job.c.pinned_backend)
         unfinished = job.c.status.in_(sorted(ACTIVE | {JobStatus.NOT_STARTED}))
+        elsewhere = (
+            _of_jobs(its_backend, sa.func.count())
+            .where(unfinished, its_backend.not_in(list(backend_names)))
+            .group_by(its_backend)
+            .order_by(its_backend)
+        )
         with self._database.reading() as connection:
             return LeftBehind(
                 needing_person=_count(connection, job.c.needs_person_since.is_not(None)),
-                elsewhere=_count(connection, sa.and_(unfinished, elsewhere)),
+                elsewhere={row[0]: row[1] for row in connection.execute(elsewhere)},
             )
 
     def history(self, number: int) -> list[StatusChange]:
@@ -155,12 +167,14 @@ _OWN_WORDS = sa.cast(job.c.id, sa.Text) + " " + job.c.user_status
 
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
-    return int(
-        connection.execute(
-            sa.select(sa.func.count())
-            .select_from(job)
-            .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
-            .outerjoin(backend, backend.c.id == attempt.c.backend_id)
-            .where(condition)
-        ).scalar_one()
+    return int(connection.execute(_of_jobs(sa.func.count()).where(condition)).scalar_one())
+
+
+def _of_jobs(*columns: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Select from the jobs with their latest attempt and its backend."""
+    return (
+        sa.select(*columns)
+        .select_from(job)
+        .outerjoin(attempt, attempt.c.id == job.c.attempt_id)
+        .outerjoin(backend, backend.c.id == attempt.c.backend_id)
     )

@@ -130,10 +130,7 @@ def tell_left_behind(run: Run) -> None:
     if left.needing_person:
         log.error("%d rows wait for a person; see: openeo-jobs status", left.needing_person)
     if left.elsewhere:
-        log.warning(
-            "%d rows are on backends that are not registered here (registered: %s)",
-            *(left.elsewhere, ", ".join(run.caps)),
-        )
+        log.warning("%s (registered: %s)", left.describe_elsewhere(), ", ".join(run.caps))
 
 
 def say_farewell(run: Run, *, patience_seconds: float) -> None:
