@@ -22,7 +22,7 @@ MIGRATIONS = sorted(find_scripts().rglob("*.py"))
 
 MANAGER = (
     *("manager", "arguments", "background", "campaign", "mirror"),
-    *("running", "subclassing", "user_code"),
+    *("running", "subclassing", "takeover", "user_code"),
 )
 """One layer in several files, which import each other: the documented API and what it is made of."""
 LAYERS = (

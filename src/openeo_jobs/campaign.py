@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 
 from openeo_jobs.arguments import Location
-from openeo_jobs.errors import FrameError, MirrorError, UsageError
+from openeo_jobs.errors import FrameError, UsageError
 from openeo_jobs.frames import describe_difference
 from openeo_jobs.jobs import Campaign, Table
 from openeo_jobs.storage.store import JobStore
@@ -16,27 +16,28 @@ log = logging.getLogger("openeo_jobs")
 
 
 def check_files(location: Location, table: Table | None) -> None:
-    """Raise, before anything is changed, unless the files allow to begin or to go on."""
-    if location.database.exists():
-        return
-    if location.mirror is not None and location.mirror.exists():
-        raise MirrorError(
-            f"{location.mirror} exists, but its database {location.database} does not; a campaign that "
-            "openEO's own manager began cannot be taken over yet. Move the file aside, or name another one"
-        )
-    if table is None:
+    """Raise, before anything is changed, unless there is something to begin with or to go on with."""
+    if table is None and not location.database.exists():
         raise UsageError(f"{location.database} does not exist yet; give df=, with one row per job")
 
 
 def begin_or_go_on(
-    store: JobStore, table: Table | None, *, make_uid: Callable[[], str], at: datetime
+    store: JobStore,
+    table: Table | None,
+    *,
+    make_uid: Callable[[], str],
+    at: datetime,
+    mirrors: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Campaign:
-    """Return the campaign of *store*; a new one gets the rows of *table*, an old one has to hold the same."""
+    """Return the campaign of *store*; a new one gets the rows of *table*, an old one has to hold the same.
+
+    *mirrors* are the files that a new campaign is taken over from, with the hashes of their contents.
+    """
     campaign = store.campaigns.load()
     if campaign is None:
         if table is None:
             raise UsageError(f"{store.path} holds no rows yet; give df=, a dataframe with one row per job")
-        return store.campaigns.begin(table, uid=make_uid(), at=at)
+        return store.campaigns.begin(table, uid=make_uid(), at=at, mirrors=mirrors)
     if table is not None:
         difference = describe_difference(table, campaign, store.jobs.all())
         if difference is not None:

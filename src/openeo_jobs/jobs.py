@@ -76,6 +76,9 @@ class Tracked:
     costs: float | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
     """By name, as backends give it: `{"cpu": {"value": 12.5, "unit": "cpu-seconds"}, ...}`."""
+    results_status: ResultsStatus | None = None
+    """What is to become of the results of a finished row; None: what is missing is fetched."""
+    hook_returned: bool = False  # or counts as called
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

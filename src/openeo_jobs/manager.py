@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,8 +131,6 @@ class MultiBackendJobManager:
         job_db: Any = None,
         *,
         output_file: str | Path | None = None,
-        on_exists: str | None = None,
-        key: str | Sequence[str] | None = None,
     ) -> dict[str, int]:
         """Run the jobs of a dataframe, and track them until each has ended; return counters of what was done.
 
@@ -151,9 +149,7 @@ class MultiBackendJobManager:
         Raises `UsageError` for a call that cannot be carried out, `DatabaseError` for a database that cannot
         be used, before anything is changed; `KeyboardInterrupt` after a Ctrl-C.
         """
-        call = Call(
-            df=df, start_job=start_job, job_db=job_db, output_file=output_file, on_exists=on_exists, key=key
-        )
+        call = Call(df=df, start_job=start_job, job_db=job_db, output_file=output_file)
         with begin(self, call) as run:
             return carry_out(self, run, call)
 

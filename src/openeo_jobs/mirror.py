@@ -24,6 +24,11 @@ class Mirror:
         self._mark: object = None
         self._is_warned = False
 
+    @property
+    def described(self) -> dict[str, tuple[str, ...]]:
+        """The file as a campaign notes it: what is there now counts as written by us."""
+        return {self._key: (_hash(self._path.read_bytes()),)} if self._path.exists() else {}
+
     def check(self) -> None:
         """Raise `MirrorError` if the file is not what was last written: it is never overwritten."""
         campaign = self._store.campaigns.load()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from openeo_jobs import takeover
 from openeo_jobs.arguments import check_start_job, encode, locate, read_seconds
 from openeo_jobs.campaign import begin_or_go_on, check_anything_can_run, check_files, check_pins
 from openeo_jobs.errors import UsageError
-from openeo_jobs.jobs import Backend, Campaign
+from openeo_jobs.jobs import Backend, Campaign, Table
 from openeo_jobs.mirror import Mirror
 from openeo_jobs.storage.store import JobStore, open_store_for_run
 from openeo_jobs.tracking import loop
@@ -42,8 +43,6 @@ class Call:
     job_db: Any
     output_file: str | Path | None = None
     df: pd.DataFrame | None = None
-    on_exists: str | None = None
-    key: str | Sequence[str] | None = None
 
 
 @contextmanager
@@ -52,6 +51,13 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
     _check_manager(manager)
     start_job, settings = check_start_job(call.start_job), read_settings(manager)
     location, table = locate(call.job_db, call.output_file), encode(call.df)
+    found = takeover.find_campaign_to_take_over(location)
+    if found is not None:
+        table = takeover.read_campaign(
+            found,
+            has_hook=manager._find_hooks().__contains__,
+            folder_of=lambda one: Path(manager.get_job_dir(one)),
+        )
     check_files(location, table)
     if not location.database.exists():
         check_pins(table, manager.backends)
@@ -61,9 +67,9 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
         running(store, is_dead=judge, now=now, lease=settings.lease) as runner_id,
     ):
         mirror = Mirror(store, location.mirror) if location.mirror is not None else None
+        campaign = _begin_or_take_over(store, table, mirror, found)
         if mirror is not None:
             mirror.check()
-        campaign = begin_or_go_on(store, table, make_uid=lambda: random_text(12), at=now())
         check_anything_can_run(store, manager.backends, runner_id=runner_id)
         manager._code = ManagersCode(
             manager, start_job=start_job, campaign=campaign, mirror=mirror, hooks=manager._find_hooks()
@@ -92,6 +98,17 @@ def carry_out(manager: MultiBackendJobManager, run: Run, call: Call) -> dict[str
         log.warning("stopped; batch jobs go on at their backends. Go on with: %s", describe_command())
     stopper.raise_signal()
     return dict(run.stats)
+
+
+def _begin_or_take_over(
+    store: JobStore, table: Table | None, mirror: Mirror | None, found: Path | None
+) -> Campaign:
+    mirrors = mirror.described if mirror is not None and found is not None else None
+    copy = takeover.keep_copy(found) if found is not None else None
+    campaign = begin_or_go_on(store, table, make_uid=lambda: random_text(12), at=now(), mirrors=mirrors)
+    if found is not None and copy is not None and table is not None:
+        takeover.tell(found, table, copy)
+    return campaign
 
 
 def _check_manager(manager: MultiBackendJobManager) -> None:

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,8 @@ from frames_exact import round_trip
 
 from openeo_jobs.errors import FrameError
 from openeo_jobs.frames import OUTPUT_COLUMNS, encode_table
+from openeo_jobs.jobs import Tracked
+from openeo_jobs.status import JobStatus
 
 
 def refuse(df):
@@ -113,13 +116,35 @@ def test_a_dataframe_that_upstream_has_normalized_is_taken():
     assert [job.params for job in encode_table(df).jobs] == ["[1]", "[2]"]
 
 
-@pytest.mark.parametrize("status", ["finished", "not_started"])
-def test_a_campaign_in_progress_is_refused_with_one_sentence(status):
-    df = pd.DataFrame({"x": [1, 2], "id": ["j-1", None], "status": [status, None], "cpu": ["1 s", None]})
-    message = refuse(df)
-    assert "a campaign in progress, which cannot be taken over yet" in message
-    assert "df = df.drop(columns=['id', 'status', 'cpu'])" in message
-    assert "\n" not in message
+def test_the_documented_columns_of_a_campaign_in_progress_are_what_is_tracked():
+    df = pd.DataFrame(
+        {
+            "x": [1, 2, 3, 4],
+            "id": ["j-1", None, "j-3", "j-4"],
+            "backend_name": ["vito", None, "cdse", "vito"],
+            "status": ["finished", None, "queued_for_start_failed", "OOM"],
+            "start_time": ["2024-01-31T12:00:00Z", None, np.nan, None],
+            "cpu": ["1.5 cpu-seconds", None, None, None],
+            "network": ["7 mb", np.nan, None, None],
+            "size": ["7 mb", "8 mb", None, None],
+            "costs": [2.5, np.nan, np.nan, np.nan],
+        }
+    )
+    table = encode_table(df)
+    assert [column.name for column in table.columns] == ["x", "size"]
+    first, second, third, fourth = (job.tracked for job in table.jobs)
+    assert first == Tracked(
+        status=JobStatus.FINISHED,
+        batch_job_id="j-1",
+        backend_name="vito",
+        start_time=datetime(2024, 1, 31, 12, tzinfo=UTC),
+        usage={"cpu": {"value": 1.5, "unit": "cpu-seconds"}, "network": {"value": 7, "unit": "mb"}},
+        costs=2.5,
+    )
+    assert second == Tracked()
+    assert (third.status, third.batch_job_id) == (JobStatus.CREATED, "j-3")
+    assert (fourth.status, fourth.user_status) == (JobStatus.CREATED, "OOM")
+    assert {job.pinned_backend for job in table.jobs} == {None}
 
 
 def test_a_backend_name_pins_its_row_and_is_no_column():

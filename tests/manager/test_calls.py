@@ -108,7 +108,7 @@ def test_a_csv_without_a_database_is_never_overwritten(
 ) -> None:
     csv = tmp_path / "jobs.csv"
     csv.write_text("tile,id,status\nT1,j-1,running\n")
-    with pytest.raises(MirrorError, match=r"its database .* does not"):
+    with pytest.raises(MirrorError, match=r"has no column backend_name, so no job manager wrote it"):
         manager.run_jobs(make_rows(1), start_job, csv)
     assert [path.name for path in tmp_path.iterdir()] == ["jobs.csv"]
     assert csv.read_text() == "tile,id,status\nT1,j-1,running\n"

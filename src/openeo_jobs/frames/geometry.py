@@ -78,6 +78,22 @@ def build_geo_frame(frame: Any, geometry: str | None) -> Any:
     return geopandas.GeoDataFrame(frame, geometry=geometry)
 
 
+def is_wkt(text: object) -> bool:
+    """Say whether *text* is a geometry as well-known text."""
+    import shapely
+
+    return isinstance(text, str) and shapely.from_wkt(text, on_invalid="ignore") is not None
+
+
+def make_geo_frame(frame: Any, geometry: str) -> Any:
+    """Return a dataframe whose column *geometry* holds well-known text as a GeoDataFrame, without a CRS."""
+    import geopandas
+
+    return geopandas.GeoDataFrame(
+        frame.assign(**{geometry: geopandas.GeoSeries.from_wkt(frame[geometry])}), geometry=geometry
+    )
+
+
 def is_geo_frame(frame: object) -> bool:
     """Say whether *frame* is a GeoDataFrame, without importing geopandas for it."""
     geopandas = sys.modules.get("geopandas")

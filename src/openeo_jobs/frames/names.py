@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -46,9 +46,13 @@ def find_own_columns(df: pd.DataFrame) -> list[str]:
     """
     reserved = [name for name in df.columns if name.casefold() in RESERVED_COLUMNS]
     used = [name for name in reserved if not _is_empty(df[name], name)]
-    raise_problems([*_find_campaign_in_progress(df, used)])
     raise_problems([problem for name in used for problem in _find_reserved_use(df[name], name)])
     return [str(name) for name in df.columns if name not in reserved]
+
+
+def find_columns_beside(df: pd.DataFrame, usage: Sequence[str]) -> list[str]:
+    """Return the user's own columns of a campaign in progress: neither documented nor *usage*."""
+    return [name for name in df.columns if name.casefold() not in RESERVED_COLUMNS and name not in usage]
 
 
 def _find_multi_indexes(df: pd.DataFrame) -> Iterator[str]:
@@ -84,17 +88,6 @@ def _is_empty(column: pd.Series[Any], name: str) -> bool:
     if name.casefold() == "status":
         empty |= column == JobStatus.NOT_STARTED.value
     return bool(empty.all())
-
-
-def _find_campaign_in_progress(df: pd.DataFrame, used: list[str]) -> Iterator[str]:
-    folded = {name.casefold() for name in used}
-    status = [name for name in df.columns if name.casefold() == "status"]
-    if "id" in folded and status and df[status[0]].notna().any():
-        drop = [name for name in df.columns if name.casefold() in RESERVED_COLUMNS]
-        yield (
-            "its columns `id` and `status` say that it is a campaign in progress, which cannot be taken over"
-            f" yet; to run all of its rows anew: df = df.drop(columns={drop!r})"
-        )
 
 
 def _find_reserved_use(column: pd.Series[Any], name: str) -> Iterator[str]:

@@ -11,10 +11,11 @@ import pandas as pd
 from openeo_jobs.frames import geometry
 from openeo_jobs.frames.axes import describe_axis
 from openeo_jobs.frames.columns import describe_column, encode_cells
-from openeo_jobs.frames.names import check_shape, find_own_columns
+from openeo_jobs.frames.names import check_shape, find_columns_beside, find_own_columns
 from openeo_jobs.frames.refusal import RefusedError, raise_problems
+from openeo_jobs.frames.tracked import find_problems, find_usage_columns, is_in_progress, read_tracked
 from openeo_jobs.frames.values import Json, dump_json
-from openeo_jobs.jobs import Column, NewJob, Table
+from openeo_jobs.jobs import Column, NewJob, Table, Tracked
 
 
 def encode_table(df: pd.DataFrame) -> Table:
@@ -22,10 +23,15 @@ def encode_table(df: pd.DataFrame) -> Table:
 
     Scalars of numpy in columns of dtype object become Python's own. Documented columns that are empty
     are left out; `backend_name` pins a row to a backend, and numbers in `priority` are its priority too.
+    A dataframe whose `id` and `status` say something is a campaign in progress: its documented columns, and
+    those that hold usage, are what is `tracked` of its rows.
     `df.attrs` is not kept. Raises `FrameError`, with the remedy, for what no job table can hold.
     """
     check_shape(df)
-    names = find_own_columns(df)
+    tracked = read_tracked(df) if is_in_progress(df) else None
+    if tracked is not None:
+        raise_problems([*find_problems(tracked, df.index.tolist())])
+    names = find_own_columns(df) if tracked is None else find_columns_beside(df, find_usage_columns(df))
     encoder = _Encoder(df)
     index, labels = encoder.encode_index()
     columns, cells = zip(*map(encoder.encode_column, names), strict=True) if names else ((), ())
@@ -33,7 +39,7 @@ def encode_table(df: pd.DataFrame) -> Table:
     return Table(
         columns=columns,
         index=index,
-        jobs=tuple(_make_jobs(df, labels, cells)),
+        jobs=tuple(_make_jobs(df, labels, cells, tracked)),
         geometry=geometry.find_active_geometry(df),
     )
 
@@ -74,19 +80,29 @@ class _Encoder:
 _NOTHING: tuple[Column, list[Json]] = Column(name="", dtype=""), []
 
 
-def _make_jobs(df: pd.DataFrame, labels: list[Json], cells: tuple[list[Json], ...]) -> Iterator[NewJob]:
+def _make_jobs(
+    df: pd.DataFrame, labels: list[Json], cells: tuple[list[Json], ...], tracked: list[Tracked] | None
+) -> Iterator[NewJob]:
     rows = zip(*cells, strict=True) if cells else ([] for _ in labels)
-    pinned = _find_pinned_backends(df)
-    for label, row, backend, priority in zip(labels, rows, pinned, _find_priorities(df), strict=True):
+    pins, priorities = _find_pinned_backends(df, tracked), _find_priorities(df)
+    progress: list[Tracked | None] = [None] * len(df) if tracked is None else [*tracked]
+    for label, row, pin, priority, one in zip(labels, rows, pins, priorities, progress, strict=True):
         yield NewJob(
             params=dump_json(row),
             index_label=dump_json(label),
-            pinned_backend=backend,
+            pinned_backend=pin,
             priority=priority,
+            tracked=one,
         )
 
 
-def _find_pinned_backends(df: pd.DataFrame) -> list[str | None]:
+def _find_pinned_backends(df: pd.DataFrame, tracked: list[Tracked] | None) -> list[str | None]:
+    """Return the backends that the user chose.
+
+    In a campaign in progress `backend_name` says where a row went, also one that was put back in line.
+    """
+    if tracked is not None:
+        return [None] * len(df)
     for name in df.columns:
         if name.casefold() == "backend_name":
             return [str(value) if isinstance(value, str) else None for value in df[name].tolist()]

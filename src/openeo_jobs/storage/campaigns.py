@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from openeo_jobs.jobs import Campaign, Table
+from openeo_jobs.storage.arrivals import insert_jobs
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import campaign_from
-from openeo_jobs.storage.schema import campaign, job
+from openeo_jobs.storage.schema import campaign
 from openeo_jobs.storage.views import create_views
 
 
@@ -26,19 +28,13 @@ class Campaigns:
             row = connection.execute(sa.select(campaign)).first()
         return campaign_from(row) if row else None
 
-    def begin(self, table: Table, *, uid: str, at: datetime) -> Campaign:
-        """Store a dataframe as the campaign, its rows in order; all of it or nothing."""
-        rows = [
-            {
-                "position": position,
-                "index_label": new.index_label,
-                "params": new.params,
-                "pinned_backend": new.pinned_backend,
-                "priority": new.priority,
-                "status_since": at,
-            }
-            for position, new in enumerate(table.jobs)
-        ]
+    def begin(
+        self, table: Table, *, uid: str, at: datetime, mirrors: Mapping[str, tuple[str, ...]] | None = None
+    ) -> Campaign:
+        """Store a dataframe as the campaign, its rows in order; all of it or nothing.
+
+        *mirrors* are files that are there already, with the hashes of their contents.
+        """
         with self._database.writing() as connection:
             connection.execute(
                 sa.insert(campaign).values(
@@ -48,11 +44,10 @@ class Campaigns:
                     columns=[asdict(column) for column in table.columns],
                     index_column=asdict(table.index),
                     geometry=table.geometry,
-                    mirrors={},
+                    mirrors={path: list(hashes) for path, hashes in (mirrors or {}).items()},
                 )
             )
-            if rows:
-                connection.execute(sa.insert(job), rows)
+            insert_jobs(connection, table.jobs, first_position=0, at=at, reason="taken over")
             create_views(connection, table.columns)
             stored = connection.execute(sa.select(campaign)).one()
         return campaign_from(stored)
