@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from frames_exact import assert_same_frame, round_trip, store
 from pyproj import CRS
 
+from frames_exact import assert_same_frame, round_trip, store
 from openeo_jobs.errors import FrameError
 from openeo_jobs.frames import decode_frame, encode_table
 

@@ -1,8 +1,8 @@
 import geopandas
 import pandas as pd
 import shapely
-from frames_exact import store
 
+from frames_exact import store
 from openeo_jobs.frames import describe_difference, encode_table
 
 

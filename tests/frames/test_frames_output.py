@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from frames_exact import NOW, store, store_job
 from openeo.extra.job_management import CsvJobDatabase
 
+from frames_exact import NOW, store, store_job
 from openeo_jobs.frames import OUTPUT_COLUMNS, csv_bytes, encode_table, output_frame
 from openeo_jobs.jobs import Attempt, BatchJob, Outcome
 from openeo_jobs.status import JobStatus

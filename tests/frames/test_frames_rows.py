@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import shapely
-from frames_exact import NOW, look, store, store_job
 
+from frames_exact import NOW, look, store, store_job
 from openeo_jobs.frames import OUTPUT_COLUMNS, encode_table, to_series, track_values
 from openeo_jobs.jobs import Attempt, BatchJob, Outcome
 from openeo_jobs.status import JobStatus

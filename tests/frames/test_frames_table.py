@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 import pytest
-from frames_exact import round_trip
 
+from frames_exact import round_trip
 from openeo_jobs.errors import FrameError
 from openeo_jobs.frames import OUTPUT_COLUMNS, encode_table
 from openeo_jobs.jobs import Tracked

@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 import pytz
 import shapely
-from frames_exact import load_strict, look
 
+from frames_exact import load_strict, look
 from openeo_jobs.errors import SchemaTooNewError
 from openeo_jobs.frames.refusal import RefusedError
 from openeo_jobs.frames.values import MAX_DEPTH, decode_value, dump_json, encode_value
