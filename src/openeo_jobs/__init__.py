@@ -4,14 +4,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from openeo_jobs.job_db import SqlJobDatabase, create_job_db, get_job_db
     from openeo_jobs.manager import MultiBackendJobManager
     from openeo_jobs.status import JobStatus
 
     __version__: str
 
-__all__ = ["JobStatus", "MultiBackendJobManager", "__version__"]
+__all__ = [
+    "JobStatus",
+    "MultiBackendJobManager",
+    "SqlJobDatabase",
+    "__version__",
+    "create_job_db",
+    "get_job_db",
+]
 
-_HOMES = {"JobStatus": "openeo_jobs.status", "MultiBackendJobManager": "openeo_jobs.manager"}
+_HOMES = {
+    "JobStatus": "openeo_jobs.status",
+    "MultiBackendJobManager": "openeo_jobs.manager",
+    "SqlJobDatabase": "openeo_jobs.job_db",
+    "create_job_db": "openeo_jobs.job_db",
+    "get_job_db": "openeo_jobs.job_db",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,32 +1,17 @@
-"""Check what users hand in: backends, durations, callbacks, paths, dataframes."""
+"""Check what users hand in: backends, durations, callbacks."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from openeo import Connection
 
-from openeo_jobs.errors import FrameError, UsageError
-from openeo_jobs.frames import encode_table
-from openeo_jobs.jobs import Table
+from openeo_jobs.errors import UsageError
 from openeo_jobs.user_code import StartJob
 
-DATABASE_SUFFIXES = (".sqlite", ".db")
-MIRROR_SUFFIXES = (".csv",)
 LONGEST_SECONDS = 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class Location:
-    """Where a campaign is: its database, and its mirror if it has one."""
-
-    database: Path
-    mirror: Path | None
 
 
 def check_backend(name: Any, connection: Any, parallel_jobs: Any) -> None:
@@ -68,48 +53,3 @@ def check_start_job(start_job: Any) -> StartJob:
         pass
     checked: StartJob = start_job
     return checked
-
-
-def locate(job_db: Any, output_file: Any) -> Location:
-    """Return the files that `run_jobs` means by its third argument; a `.csv` has its database beside it."""
-    if job_db is not None and output_file is not None:
-        raise UsageError("run_jobs: output_file and job_db are two names for one thing; give one of them")
-    given = job_db if job_db is not None else output_file
-    if given is None:
-        raise UsageError('run_jobs: where to keep the jobs? Give output_file="jobs.csv"')
-    if not isinstance(given, (str, Path)):
-        raise UsageError(
-            f"run_jobs: job_db is {type(given).__name__}, which is not supported yet; "
-            f'give a path that ends in {_listed(MIRROR_SUFFIXES + DATABASE_SUFFIXES)}, such as "jobs.csv"'
-        )
-    path = Path(given)
-    if path.suffix.lower() in DATABASE_SUFFIXES:
-        return _checked(Location(path, None))
-    if path.suffix.lower() in MIRROR_SUFFIXES:
-        return _checked(Location(path.with_suffix(".sqlite"), path))
-    raise UsageError(
-        f"run_jobs: {str(given)!r} does not end in {_listed(MIRROR_SUFFIXES + DATABASE_SUFFIXES)}; "
-        'give a path such as "jobs.csv"'
-    )
-
-
-def encode(df: Any) -> Table | None:
-    """Encode the dataframe of a call; None stays None, what is no dataframe or has no rows is refused."""
-    if df is None:
-        return None
-    if not isinstance(df, pd.DataFrame):
-        raise FrameError(f"run_jobs: df is {type(df).__name__}; give a pandas.DataFrame with one row per job")
-    if df.empty:
-        raise FrameError("run_jobs: df has no rows, so there is nothing to run")
-    return encode_table(df)
-
-
-def _checked(location: Location) -> Location:
-    for path in (location.database, location.mirror):
-        if path is not None and path.is_dir():
-            raise UsageError(f"run_jobs: {path} is a folder; name a file in it, such as {path / 'jobs.csv'}")
-    return location
-
-
-def _listed(suffixes: tuple[str, ...]) -> str:
-    return f"{', '.join(suffixes[:-1])} or {suffixes[-1]}"

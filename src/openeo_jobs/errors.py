@@ -3,6 +3,7 @@
 OpenEOJobsError
 ├── UsageError                  a call, an argument or a command line that cannot be carried out
 │   ├── FrameError              a dataframe that cannot become a campaign, or not this one
+│   │   └── CampaignExistsError the campaign exists already, and holds other rows
 │   └── MirrorError             a CSV that is not what was last written: never overwritten
 ├── DatabaseError               a database that cannot be used
 │   ├── NotACampaignError       the file is something else
@@ -33,6 +34,10 @@ class UsageError(OpenEOJobsError, ValueError):
 
 class FrameError(UsageError):
     """A dataframe that cannot become a campaign, or does not fit the campaign that exists."""
+
+
+class CampaignExistsError(FrameError, FileExistsError):
+    """The campaign exists already, and holds other rows; it stays as it is."""
 
 
 class MirrorError(UsageError):

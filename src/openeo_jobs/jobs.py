@@ -63,60 +63,19 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tracked:
-    """What a file, or openEO's `JobDatabaseInterface`, says of a row in the documented columns."""
-
-    status: JobStatus = JobStatus.NOT_STARTED
-    user_status: str | None = None
-    """A status word that nobody knows."""
-    batch_job_id: str | None = None
-    backend_name: str | None = None
-    start_time: datetime | None = None
-    running_start_time: datetime | None = None
-    costs: float | None = None
-    usage: Mapping[str, Any] = field(default_factory=dict)
-    """By name, as backends give it: `{"cpu": {"value": 12.5, "unit": "cpu-seconds"}, ...}`."""
-    results_status: ResultsStatus | None = None
-    """What is to become of the results of a finished row; None: what is missing is fetched."""
-    hook_returned: bool = False  # or counts as called
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewJob:
-    """A line of the user's dataframe on its way into the database.
-
-    `params` is the JSON array of its cells in the order of the columns, `index_label` the JSON of its label.
-    """
-
-    params: str
-    index_label: str
-    pinned_backend: str | None = None
-    priority: float = 0.0
-    tracked: Tracked | None = None
-    """What another manager has done for it already."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A user's dataframe, encoded: its columns, its index, its rows in order."""
-
-    columns: tuple[Column, ...]
-    index: Column
-    jobs: tuple[NewJob, ...]
-    geometry: str | None = None
-    """The active geometry column of a GeoDataFrame."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """The campaign of a database. `mirrors` maps a CSV's path to the hashes of what was written there."""
+    """The campaign of a database.
+
+    `mirrors` has, for the path of each mirror, the hashes of the contents that were written there, and with
+    each the number of the latest change of status that it shows.
+    """
 
     uid: str
     created_at: datetime
     columns: tuple[Column, ...]
     index: Column
     geometry: str | None
-    mirrors: Mapping[str, tuple[str, ...]]
+    mirrors: Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

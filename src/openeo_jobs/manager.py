@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from openeo_jobs.arguments import check_backend, read_seconds
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.backends.wire import watch
 from openeo_jobs.background import JobThread
+from openeo_jobs.campaign.beginning import Given
 from openeo_jobs.errors import UsageError
 from openeo_jobs.running import Call, begin, carry_out, now
 from openeo_jobs.status import JobStatus
@@ -131,11 +132,16 @@ class MultiBackendJobManager:
         job_db: Any = None,
         *,
         output_file: str | Path | None = None,
+        on_exists: str = "error",
+        key: Sequence[str] | None = None,
     ) -> dict[str, int]:
         """Run the jobs of a dataframe, and track them until each has ended; return counters of what was done.
 
-        *df* has one row per job. The same call again, after a crash or a Ctrl-C, goes on: *df* then has to
-        hold the same rows, or may be left out.
+        *df* has one row per job. The same call again, after a crash or a Ctrl-C, goes on; *df* may be left
+        out then. *on_exists* says what becomes of a *df* with other rows than the campaign has: `"error"`
+        raises, `"append"` adds rows and columns that are new, `"update"` also takes over cells of rows that
+        are neither under way nor finished, `"skip"` ignores it. Rows are the same if their cells in the
+        columns *key* are; without it, in all columns.
 
         *start_job* is called for every row, with keywords: `row` (a `pandas.Series`: the user's cells as
         Python's own scalars, and the tracked columns), `connection` (the `Connection` to the backend that
@@ -143,13 +149,16 @@ class MultiBackendJobManager:
         that backend). It returns a `BatchJob`: just created, already started, or older and reused; or None,
         to skip the row. If it raises, the row is `start_failed`, and the others go on.
 
-        *output_file* (or *job_db*, the same) is a path that ends in `.csv`: the truth is then in a SQLite
-        database beside it, and the CSV is its mirror. Or it ends in `.sqlite` or `.db`: no CSV is written.
+        *output_file* (or *job_db*, the same) is a path that ends in `.csv` or `.parquet`: the truth is then
+        in a SQLite database beside it, and the file is its mirror. Or it ends in `.sqlite` or `.db`: no
+        mirror is written. Or it is a job database: a `SqlJobDatabase`, or one of openEO's, which goes on
+        showing the campaign (that of one that keeps no CSV or Parquet file is `jobs.sqlite` in `root_dir`).
 
         Raises `UsageError` for a call that cannot be carried out, `DatabaseError` for a database that cannot
         be used, before anything is changed; `KeyboardInterrupt` after a Ctrl-C.
         """
-        call = Call(df=df, start_job=start_job, job_db=job_db, output_file=output_file)
+        given = Given(df=df, on_exists=on_exists, key=key)
+        call = Call(start_job=start_job, job_db=job_db, output_file=output_file, given=given)
         with begin(self, call) as run:
             return carry_out(self, run, call)
 

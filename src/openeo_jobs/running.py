@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import logging
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from openeo_jobs import takeover
-from openeo_jobs.arguments import check_start_job, encode, locate, read_seconds
-from openeo_jobs.campaign import begin_or_go_on, check_anything_can_run, check_files, check_pins
+from openeo_jobs.arguments import check_start_job, read_seconds
+from openeo_jobs.campaign.beginning import (
+    Given,
+    begin_or_go_on,
+    check_anything_can_run,
+    check_pins,
+    prepare,
+)
+from openeo_jobs.campaign.importing import settle_endings
+from openeo_jobs.campaign.locations import locate
+from openeo_jobs.campaign.tokens import make_token
 from openeo_jobs.errors import UsageError
-from openeo_jobs.jobs import Backend, Campaign, Table
-from openeo_jobs.mirror import Mirror
+from openeo_jobs.jobs import Backend, Campaign
 from openeo_jobs.storage.store import JobStore, open_store_for_run
+from openeo_jobs.subclassing import overrides_round
 from openeo_jobs.tracking import loop
 from openeo_jobs.tracking.pool import Pool
 from openeo_jobs.tracking.run import Run, Settings
@@ -32,8 +38,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("openeo_jobs")
 
-_ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
@@ -42,7 +46,7 @@ class Call:
     start_job: StartJob | None
     job_db: Any
     output_file: str | Path | None = None
-    df: pd.DataFrame | None = None
+    given: Given = field(default_factory=Given)
 
 
 @contextmanager
@@ -50,29 +54,26 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
     """Begin a run of *manager*, or raise before anything is changed; it ends with the `with` block."""
     _check_manager(manager)
     start_job, settings = check_start_job(call.start_job), read_settings(manager)
-    location, table = locate(call.job_db, call.output_file), encode(call.df)
-    found = takeover.find_campaign_to_take_over(location)
-    if found is not None:
-        table = takeover.read_campaign(
-            found,
-            has_hook=manager._find_hooks().__contains__,
-            folder_of=lambda one: Path(manager.get_job_dir(one)),
-        )
-    check_files(location, table)
-    if not location.database.exists():
-        check_pins(table, manager.backends)
+    location = locate(call.job_db, call.output_file, root_dir=manager._root_dir)
+    beginning = prepare(location, call.given)
+    if not location.is_begun:
+        check_pins(beginning.table, manager.backends)
     judge = make_judge(now=now, lease=settings.lease)
     with (
         open_store_for_run(location.database, is_dead=judge) as store,
         running(store, is_dead=judge, now=now, lease=settings.lease) as runner_id,
     ):
-        mirror = Mirror(store, location.mirror) if location.mirror is not None else None
-        campaign = _begin_or_take_over(store, table, mirror, found)
-        if mirror is not None:
-            mirror.check()
+        campaign, mirror = begin_or_go_on(store, location, call.given, beginning, at=now())
+        hooks = manager._find_hooks()
+        settle_endings(
+            store,
+            has_hook=hooks.__contains__,
+            folder_of=lambda one: Path(manager.get_job_dir(one)),
+            at=now(),
+        )
         check_anything_can_run(store, manager.backends, runner_id=runner_id)
         manager._code = ManagersCode(
-            manager, start_job=start_job, campaign=campaign, mirror=mirror, hooks=manager._find_hooks()
+            manager, start_job=start_job, campaign=campaign, mirror=mirror, hooks=hooks
         )
         manager._run = _make_run(manager, manager._code, store, campaign, runner_id, settings)
         try:
@@ -84,7 +85,7 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
 
 def carry_out(manager: MultiBackendJobManager, run: Run, call: Call) -> dict[str, int]:
     """Do one round after the other until no work is left, or a signal comes; return the counters."""
-    job_db = call.job_db if call.job_db is not None else call.output_file
+    job_db = _find_job_db(manager, call)
 
     def do_round() -> None:
         manager._job_update_loop(job_db=job_db, start_job=call.start_job, stats=run.stats)
@@ -100,15 +101,12 @@ def carry_out(manager: MultiBackendJobManager, run: Run, call: Call) -> dict[str
     return dict(run.stats)
 
 
-def _begin_or_take_over(
-    store: JobStore, table: Table | None, mirror: Mirror | None, found: Path | None
-) -> Campaign:
-    mirrors = mirror.described if mirror is not None and found is not None else None
-    copy = takeover.keep_copy(found) if found is not None else None
-    campaign = begin_or_go_on(store, table, make_uid=lambda: random_text(12), at=now(), mirrors=mirrors)
-    if found is not None and copy is not None and table is not None:
-        takeover.tell(found, table, copy)
-    return campaign
+def _find_job_db(manager: MultiBackendJobManager, call: Call) -> Any:
+    """Return what an override of `_job_update_loop` gets: a job database, also where a path was given."""
+    given = call.job_db if call.job_db is not None else call.output_file
+    if not isinstance(given, (str, Path)) or not overrides_round(manager):
+        return given
+    return import_module("openeo_jobs.job_db").get_job_db(given)
 
 
 def _check_manager(manager: MultiBackendJobManager) -> None:
@@ -137,7 +135,7 @@ def _make_run(
         user_code=code,
         pool=Pool(),
         now=now,
-        make_token=lambda: random_text(5),
+        make_token=make_token,
     )
 
 
@@ -157,8 +155,3 @@ def read_settings(manager: MultiBackendJobManager) -> Settings:
 def now() -> datetime:
     """Return the time."""
     return datetime.now(UTC)
-
-
-def random_text(length: int) -> str:
-    """Return a text of letters and digits that nobody can guess."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(length))

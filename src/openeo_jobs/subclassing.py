@@ -55,6 +55,12 @@ def check_overrides(manager: object) -> None:
             ) from error
 
 
+def overrides_round(manager: object) -> bool:
+    """Say whether `_job_update_loop` is the user's: it gets a job database then, not a path."""
+    found = getattr(manager, "_job_update_loop", None)
+    return getattr(getattr(found, "__func__", None), "__module__", None) != "openeo_jobs.manager"
+
+
 class ColumnRequirements:
     """The documented columns that a frame has to have, with what they hold where nothing is known yet."""
 

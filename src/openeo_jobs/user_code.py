@@ -11,10 +11,10 @@ from openeo import BatchJob, Connection
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.backends.wire import Watcher, watching
+from openeo_jobs.campaign.mirrors import Mirror
 from openeo_jobs.errors import CallbackError
 from openeo_jobs.frames import to_series
 from openeo_jobs.jobs import Campaign, Job
-from openeo_jobs.mirror import Mirror
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking.run import Returned
 

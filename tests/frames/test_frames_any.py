@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from any_frames import NESTED, build_objects, dataframes
 from frames_exact import assert_same_frame, load_strict, look, store
-from openeo_jobs.frames import csv_bytes, decode_frame, describe_difference, encode_table, to_series
+from openeo_jobs.frames import compare, csv_bytes, decode_frame, encode_table, to_series
 
 SHORT = settings(
     max_examples=50,
@@ -30,7 +30,7 @@ def check_exact(df):
     table = encode_table(df)
     campaign, jobs = store(table)
     assert_same_frame(decode_frame(campaign, jobs), df)
-    assert describe_difference(table, campaign, reversed(jobs)) is None
+    assert compare(df, campaign, jobs[::-1]).is_same
     rows = [to_series(job, campaign)[: len(df.columns)].tolist() for job in jobs]
     columns = [df[name].tolist() for name in df.columns]
     assert look(rows) == look(

@@ -10,8 +10,8 @@ import pytest
 from frames_exact import round_trip
 from openeo_jobs.errors import FrameError
 from openeo_jobs.frames import OUTPUT_COLUMNS, encode_table
-from openeo_jobs.jobs import Tracked
 from openeo_jobs.status import JobStatus
+from openeo_jobs.tables import Tracked
 
 
 def refuse(df):

@@ -10,7 +10,6 @@ from typing import Any
 import openeo
 import pandas as pd
 import pytest
-from openeo.extra.job_management import CsvJobDatabase
 
 from campaigning import make_rows, start_job
 from openeo_jobs import MultiBackendJobManager
@@ -41,10 +40,11 @@ def test_no_backends(tmp_path: Path) -> None:
         ({"start_job": "start"}, "start_job is missing"),
         ({"start_job": lambda row, connection: None}, r"add \*\*kwargs to its parameters"),
         ({"output_file": None}, "where to keep the jobs"),
-        ({"output_file": "jobs.parquet"}, r"'jobs.parquet' does not end in .csv, .sqlite or .db"),
-        ({"output_file": "jobs"}, r"'jobs' does not end in"),
-        ({"output_file": 7}, "job_db is int"),
-        ({"output_file": CsvJobDatabase("jobs.csv")}, "job_db is CsvJobDatabase, which is not supported yet"),
+        ({"output_file": "jobs"}, r"'jobs' does not end in .csv, .parquet, .geoparquet, .sqlite or .db"),
+        ({"output_file": "postgresql://localhost/jobs"}, "a database of postgresql is not supported yet"),
+        ({"output_file": "://"}, "is no URL of a database"),
+        ({"output_file": 7}, "job_db is int; give a path that ends in"),
+        ({"on_exists": "overwrite"}, "on_exists is one of 'append', 'error', 'skip', 'update'"),
         ({"job_db": "other.csv"}, "two names for one thing"),
         ({"df": None}, "jobs.sqlite does not exist yet; give df="),
         ({"df": [1, 2]}, "df is list; give a pandas.DataFrame"),
@@ -148,14 +148,3 @@ def test_a_dataframe_with_other_rows_is_refused(make_manager, north, tmp_path: P
     manager.run_jobs(start_job=start_job, job_db=str(tmp_path / "jobs.sqlite"))
     manager.run_jobs(make_rows(2).iloc[::-1], start_job, output_file=tmp_path / "jobs.csv")
     assert len(north.requests("POST", "^/jobs$")) == 2
-
-
-def test_an_edited_csv_is_refused_and_left_as_it_is(make_manager, north, tmp_path: Path) -> None:
-    manager = make_manager(north)
-    csv = tmp_path / "jobs.csv"
-    manager.run_jobs(make_rows(2), start_job, csv)
-    edited = csv.read_text().replace("finished", "not_started")
-    csv.write_text(edited)
-    with pytest.raises(MirrorError, match="was edited since"):
-        manager.run_jobs(make_rows(2), start_job, csv)
-    assert csv.read_text() == edited

@@ -196,7 +196,7 @@ def test_an_import_that_was_interrupted_is_done_again(
         def kill(*args, **kwargs):
             raise KilledError
 
-        patch.setattr("openeo_jobs.takeover.keep_copy", kill)
+        patch.setattr("openeo_jobs.campaign.importing.Found.keep_copy", kill)
         make_manager(north).run_jobs(None, start_job, csv)
     assert (tmp_path / "jobs.sqlite").exists()
     make_manager(north).run_jobs(None, start_job, csv)

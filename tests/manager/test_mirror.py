@@ -12,7 +12,7 @@ import pytest
 from openeo.extra.job_management import CsvJobDatabase
 
 from campaigning import make_rows, query, start_job
-from openeo_jobs.mirror import Mirror
+from openeo_jobs.campaign.mirrors import FileMirror
 from openeo_jobs.storage.store import open_store
 
 pytestmark = pytest.mark.wheel
@@ -72,11 +72,18 @@ def test_openeos_own_reader_finds_ids_and_statuses(make_manager, north, tmp_path
     assert list(read["tile"])[2] == 'a "quoted", one'
 
 
-def test_it_is_written_only_when_something_changed(make_manager, north, tmp_path: Path) -> None:
+def check_is_ours(store, csv: Path, caplog) -> None:
+    """The file is what was last written: nothing of it is taken for an edit."""
+    caplog.set_level("INFO", "openeo_jobs")
+    FileMirror(store, csv).take_over_edits(at=store.campaigns.load().created_at)
+    assert "was edited" not in caplog.text
+
+
+def test_it_is_written_only_when_something_changed(make_manager, north, tmp_path: Path, caplog) -> None:
     csv = tmp_path / "jobs.csv"
     make_manager(north).run_jobs(make_rows(2), start_job, csv)
     with open_store(tmp_path / "jobs.sqlite") as store:
-        mirror = Mirror(store, csv)
+        mirror = FileMirror(store, csv)
         before = csv.stat().st_mtime_ns
         assert not mirror.write()
         store.retries.retry(store.jobs.all()[:1], reason="test", at=store.campaigns.load().created_at)
@@ -85,12 +92,12 @@ def test_it_is_written_only_when_something_changed(make_manager, north, tmp_path
         assert csv.stat().st_mtime_ns > before
         csv.unlink()
         assert mirror.write()
-        mirror.check()
+        check_is_ours(store, csv, caplog)
 
 
 @pytest.mark.parametrize("is_renamed", [False, True])
 def test_a_crash_around_the_rename_makes_no_edited_file_of_it(
-    make_manager, north, tmp_path: Path, monkeypatch, is_renamed: bool
+    make_manager, north, tmp_path: Path, monkeypatch, caplog, is_renamed: bool
 ) -> None:
     csv = tmp_path / "jobs.csv"
     make_manager(north).run_jobs(make_rows(2), start_job, csv)
@@ -105,8 +112,8 @@ def test_a_crash_around_the_rename_makes_no_edited_file_of_it(
 
         with monkeypatch.context() as patch, pytest.raises(SystemExit):
             patch.setattr(Path, "replace", die)
-            Mirror(store, csv).write()
-        Mirror(store, csv).check()
+            FileMirror(store, csv).write()
+        check_is_ours(store, csv, caplog)
     make_manager(north).run_jobs(make_rows(2), start_job, csv)
 
 
@@ -119,7 +126,7 @@ def test_a_campaign_may_be_moved_to_another_folder(make_manager, north, tmp_path
 
 
 def test_a_csv_that_was_open_in_excel_for_long_is_no_edited_file(
-    make_manager, north, tmp_path: Path, monkeypatch
+    make_manager, north, tmp_path: Path, monkeypatch, caplog
 ) -> None:
     csv = tmp_path / "jobs.csv"
     make_manager(north).run_jobs(make_rows(3), start_job, csv)
@@ -131,5 +138,5 @@ def test_a_csv_that_was_open_in_excel_for_long_is_no_edited_file(
         patch.setattr(Path, "replace", refuse)
         for job in store.jobs.all():
             store.retries.retry([job], reason="test", at=store.campaigns.load().created_at)
-            assert not Mirror(store, csv).write()
-        Mirror(store, csv).check()
+            assert not FileMirror(store, csv).write()
+        check_is_ours(store, csv, caplog)

@@ -16,9 +16,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from openeo_jobs.jobs import Backend, Column, ErrorClass, Failure, Job, NewJob, Runner, Table
+from openeo_jobs.jobs import Backend, Column, ErrorClass, Failure, Job, Runner
 from openeo_jobs.storage.migrate import find_scripts
 from openeo_jobs.storage.store import JobStore, open_store_for_run
+from openeo_jobs.tables import NewJob, Table
 
 NOW = datetime(2024, 1, 31, 12, tzinfo=UTC)
 FAILURE = Failure(

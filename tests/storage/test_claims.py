@@ -23,9 +23,10 @@ from storage_tools import (
 )
 
 from openeo_jobs.errors import CampaignInUseError
-from openeo_jobs.jobs import Job, NewJob
+from openeo_jobs.jobs import Job
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.store import JobStore
+from openeo_jobs.tables import NewJob
 
 
 def where(jobs: Sequence[Job]) -> list[tuple[int, str | None]]:

@@ -52,13 +52,13 @@ def test_a_database_without_a_campaign_says_so(path: Path) -> None:
 
 
 def test_hashes_of_every_mirror_are_kept(store: JobStore) -> None:
-    store.campaigns.record_mirror("a.csv", ("1",))
-    store.campaigns.record_mirror("b.csv", ("2", "3"))
-    store.campaigns.record_mirror("a.csv", ("4",))
+    store.campaigns.record_mirror("a.csv", {"1": 0})
+    store.campaigns.record_mirror("b.csv", {"2": 5, "3": 7})
+    store.campaigns.record_mirror("a.csv", {"4": 9})
 
     campaign = store.campaigns.load()
     assert campaign is not None
-    assert campaign.mirrors == {"a.csv": ("4",), "b.csv": ("2", "3")}
+    assert campaign.mirrors == {"a.csv": {"4": 9}, "b.csv": {"2": 5, "3": 7}}
 
 
 def test_a_time_that_plain_sql_wrote_without_a_zone_is_utc(store: JobStore, path: Path) -> None:

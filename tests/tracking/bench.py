@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 
 from openeo_jobs.backends.wire import Watcher
 from openeo_jobs.errors import BackendError, BackendUnavailableError
-from openeo_jobs.jobs import Backend, Column, Job, NewJob, Outcome, Runner, Table
+from openeo_jobs.jobs import Backend, Column, Job, Outcome, Runner
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.store import JobStore, open_store_for_run
+from openeo_jobs.tables import NewJob, Table
 from openeo_jobs.testing import FakeGateway
 from openeo_jobs.tracking import loop
 from openeo_jobs.tracking.pool import Pool

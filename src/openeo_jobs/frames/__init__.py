@@ -1,22 +1,33 @@
 """Jobs to pandas and back, to the dtype; the output file."""
 
-from openeo_jobs.frames.comparison import describe_difference
-from openeo_jobs.frames.files import read_csv
+from openeo_jobs.frames.comparison import Comparison, compare
+from openeo_jobs.frames.edited import EditedFile, read_edited
+from openeo_jobs.frames.files import PARQUET_SUFFIXES, is_parquet, mirror_bytes, read_campaign_file
 from openeo_jobs.frames.names import OUTPUT_COLUMNS, RESERVED_COLUMNS
-from openeo_jobs.frames.output import csv_bytes, output_frame
+from openeo_jobs.frames.output import csv_bytes, frame_by_number, output_frame
 from openeo_jobs.frames.rows import decode_frame, format_usage, to_series, track_values
 from openeo_jobs.frames.table import encode_table
+from openeo_jobs.frames.written import Handed, find_written
 
 __all__ = [
     "OUTPUT_COLUMNS",
+    "PARQUET_SUFFIXES",
     "RESERVED_COLUMNS",
+    "Comparison",
+    "EditedFile",
+    "Handed",
+    "compare",
     "csv_bytes",
     "decode_frame",
-    "describe_difference",
     "encode_table",
+    "find_written",
     "format_usage",
+    "frame_by_number",
+    "is_parquet",
+    "mirror_bytes",
     "output_frame",
-    "read_csv",
+    "read_campaign_file",
+    "read_edited",
     "to_series",
     "track_values",
 ]

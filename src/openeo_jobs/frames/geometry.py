@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from openeo_jobs.frames.arrays import build_object_array
 
@@ -85,6 +88,14 @@ def is_wkt(text: object) -> bool:
     return isinstance(text, str) and shapely.from_wkt(text, on_invalid="ignore") is not None
 
 
+def round_wkt(text: str, digits: int) -> str:
+    """Return well-known text with rounded coordinates; any other text as it is."""
+    import shapely
+
+    found = shapely.from_wkt(text, on_invalid="ignore")
+    return text if found is None else str(shapely.to_wkt(found, rounding_precision=digits - 3))
+
+
 def make_geo_frame(frame: Any, geometry: str) -> Any:
     """Return a dataframe whose column *geometry* holds well-known text as a GeoDataFrame, without a CRS."""
     import geopandas
@@ -92,6 +103,20 @@ def make_geo_frame(frame: Any, geometry: str) -> Any:
     return geopandas.GeoDataFrame(
         frame.assign(**{geometry: geopandas.GeoSeries.from_wkt(frame[geometry])}), geometry=geometry
     )
+
+
+def read_geo_parquet(path: Path) -> Any:
+    """Read a Parquet file with geometries."""
+    import geopandas
+
+    return geopandas.read_parquet(path)
+
+
+def plain_unless_geo(frame: Any) -> Any:
+    """Return *frame* as it is, but as a plain dataframe if it has no column of geometries to be geo by."""
+    if is_geo_frame(frame) and not any(str(dtype) == "geometry" for dtype in frame.dtypes):
+        return pd.DataFrame(frame)
+    return frame
 
 
 def is_geo_frame(frame: object) -> bool:

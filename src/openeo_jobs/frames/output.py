@@ -27,6 +27,14 @@ def output_frame(campaign: Campaign, jobs: Iterable[Job]) -> pd.DataFrame:
     return frame
 
 
+def frame_by_number(campaign: Campaign, jobs: Iterable[Job]) -> pd.DataFrame:
+    """Make the documented output with an index that counts the rows of the campaign from 0, sorted by it."""
+    jobs = sorted(jobs, key=lambda job: job.number)
+    frame = output_frame(campaign, jobs)
+    frame.index = pd.Index([job.number - 1 for job in jobs], dtype="int64")
+    return frame
+
+
 def csv_bytes(campaign: Campaign, jobs: Iterable[Job]) -> bytes:
     """Write the output as upstream's `CsvJobDatabase` does: without the index, geometries as WKT, UTF-8."""
     frame = output_frame(campaign, jobs)

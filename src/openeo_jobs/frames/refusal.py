@@ -28,14 +28,13 @@ class RefusedError(ValueError):
         return f"{where}{row}: {self.what}; {self.remedy.format(column=column)}"
 
 
-def raise_problems(problems: Sequence[str]) -> None:
-    """Raise one error that tells the first few *problems*, if there are any."""
+def raise_problems(problems: Sequence[str], *, lead: str = "this dataframe cannot become a campaign") -> None:
+    """Raise one error that tells the first few *problems*, if there are any, after the *lead*."""
     if not problems:
         return
     shown = list(problems[:SHOWN_PROBLEMS])
     if len(problems) > SHOWN_PROBLEMS:
         shown.append(f"and {len(problems) - SHOWN_PROBLEMS} more")
-    lead = "this dataframe cannot become a campaign"
     if len(shown) == 1:
         raise FrameError(f"{lead}: {shown[0]}")
     raise FrameError("\n- ".join([f"{lead}:", *shown]))

@@ -15,7 +15,8 @@ from openeo_jobs.frames.names import check_shape, find_columns_beside, find_own_
 from openeo_jobs.frames.refusal import RefusedError, raise_problems
 from openeo_jobs.frames.tracked import find_problems, find_usage_columns, is_in_progress, read_tracked
 from openeo_jobs.frames.values import Json, dump_json
-from openeo_jobs.jobs import Column, NewJob, Table, Tracked
+from openeo_jobs.jobs import Column
+from openeo_jobs.tables import NewJob, Table, Tracked
 
 
 def encode_table(df: pd.DataFrame) -> Table:
@@ -112,9 +113,9 @@ def _find_pinned_backends(df: pd.DataFrame, tracked: list[Tracked] | None) -> li
 def _find_priorities(df: pd.DataFrame) -> list[float]:
     if "priority" not in df.columns:
         return [0.0] * len(df)
-    return [_read_priority(value) for value in df["priority"].tolist()]
+    return [read_priority(value) for value in df["priority"].tolist()]
 
 
-def _read_priority(value: Any) -> float:
+def read_priority(value: Any) -> float:
     """Return a number as it is; text, and what is missing, are no priority."""
     return float(value) if isinstance(value, int | float) and value == value else 0.0

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from openeo_jobs.frames.names import OUTPUT_COLUMNS, RESERVED_COLUMNS
-from openeo_jobs.jobs import Tracked
 from openeo_jobs.status import POLLED, JobStatus
+from openeo_jobs.tables import Tracked
 
 _OTHER_WORDS = {"queued_for_start_failed": JobStatus.CREATED, JobStatus.SUBMITTING: JobStatus.NOT_STARTED}
 """Words of openEO's own manager that are no status here, and one of ours that only a process can be in."""
@@ -41,7 +41,7 @@ def find_usage_columns(df: pd.DataFrame) -> list[str]:
         name
         for name in df.columns
         if name.casefold() not in _FACTS
-        and (name.casefold() in RESERVED_COLUMNS or _reads_as_usage(df[name], has_id))
+        and (name.casefold() in RESERVED_COLUMNS or reads_as_usage(df[name], has_id))
     ]
 
 
@@ -51,8 +51,8 @@ def read_tracked(df: pd.DataFrame) -> list[Tracked]:
     facts = {name: df[columns[name]].tolist() if name in columns else [None] * len(df) for name in _FACTS}
     usage = {name: df[name].tolist() for name in find_usage_columns(df)}
     return [
-        _read_row(
-            {name: _something(values[i]) for name, values in facts.items()},
+        read_row(
+            {name: read_cell(values[i]) for name, values in facts.items()},
             {name: read_usage(values[i]) for name, values in usage.items()},
         )
         for i in range(len(df))
@@ -77,7 +77,7 @@ def find_problems(tracked: Sequence[Tracked], labels: Sequence[object]) -> Itera
 
 def read_usage(cell: Any) -> dict[str, Any] | None:
     """Return a usage as a backend gives it, from the text of a file: `12.5 cpu-seconds`; None: nothing."""
-    text = _something(cell)
+    text = read_cell(cell)
     found = _USAGE.fullmatch(str(text).strip()) if text is not None else None
     if found is None:
         return None
@@ -97,7 +97,8 @@ def read_word(word: str | None, *, has_id: bool) -> tuple[JobStatus, str | None]
     return (JobStatus.CREATED if has_id else JobStatus.NOT_STARTED), word
 
 
-def _read_row(facts: Mapping[str, Any], usage: Mapping[str, Any]) -> Tracked:
+def read_row(facts: Mapping[str, Any], usage: Mapping[str, Any]) -> Tracked:
+    """Return what the documented cells of a row say, and its usage."""
     batch_job_id = None if facts["id"] is None else str(facts["id"])
     status, user_status = read_word(facts["status"], has_id=batch_job_id is not None)
     if status is JobStatus.NOT_STARTED:
@@ -108,14 +109,14 @@ def _read_row(facts: Mapping[str, Any], usage: Mapping[str, Any]) -> Tracked:
         user_status=user_status,
         batch_job_id=batch_job_id,
         backend_name=None if facts["backend_name"] is None else str(facts["backend_name"]),
-        start_time=_read_instant(facts["start_time"]),
-        running_start_time=_read_instant(facts["running_start_time"]),
+        start_time=read_instant(facts["start_time"]),
+        running_start_time=read_instant(facts["running_start_time"]),
         costs=float(costs) if isinstance(costs, int | float) else None,
         usage={name: value for name, value in usage.items() if value is not None},
     )
 
 
-def _read_instant(value: Any) -> datetime | None:
+def read_instant(value: Any) -> datetime | None:
     """Return an instant as openEO's own manager writes it (RFC 3339); what cannot be read is not known."""
     try:
         instant = datetime.fromisoformat(str(value)) if value is not None else None
@@ -126,14 +127,15 @@ def _read_instant(value: Any) -> datetime | None:
     return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
 
-def _something(value: Any) -> Any:
+def read_cell(value: Any) -> Any:
     """Return a cell, None for every way in which files and frames say nothing."""
     if value is None or (isinstance(value, str) and value.strip().casefold() in ("", "nan", "none")):
         return None
     return None if not isinstance(value, str) and bool(pd.isna(value)) else value
 
 
-def _reads_as_usage(column: pd.Series[Any], has_id: pd.Series[Any]) -> bool:
+def reads_as_usage(column: pd.Series[Any], has_id: pd.Series[Any]) -> bool:
+    """Say whether a column holds usage: every cell is empty or like `12.5 mb`, and has an id beside it."""
     cells = [value for value in column.tolist() if isinstance(value, str) or value is not None]
     filled = [value for value in cells if not (isinstance(value, float) and value != value)]
     if not filled or not bool(has_id[column.notna()].all()):

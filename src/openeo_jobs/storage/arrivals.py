@@ -9,33 +9,69 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from openeo_jobs.jobs import ErrorClass, Failure, NewJob, Outcome, ResultsStatus, Tracked
-from openeo_jobs.status import ENDED, FAILED, Actor, JobStatus
-from openeo_jobs.storage.rows import failure_values
-from openeo_jobs.storage.schema import attempt, backend, batch_job, job
-
-_UNKNOWN_FAILURE = "failed before this campaign was taken over"
+from openeo_jobs.jobs import Column, ResultsStatus
+from openeo_jobs.status import Actor, JobStatus
+from openeo_jobs.storage.attempts import insert_tracked_attempt, point_to
+from openeo_jobs.storage.backends import ensure_backends
+from openeo_jobs.storage.schema import campaign, job
+from openeo_jobs.storage.views import create_views
+from openeo_jobs.tables import Merge, NewJob, Tracked
 
 
 def insert_jobs(
-    connection: sa.Connection,
-    jobs: Sequence[NewJob],
-    *,
-    first_position: int,
-    at: datetime,
-    actor: Actor = Actor.USER,
-    reason: str | None = None,
+    connection: sa.Connection, jobs: Sequence[NewJob], *, at: datetime, actor: Actor, reason: str | None
 ) -> None:
-    """Insert rows after those that are there; their numbers follow on, in order."""
-    first = connection.execute(sa.select(sa.func.coalesce(sa.func.max(job.c.id), 0) + 1)).scalar_one()
-    news = [_New(number=first + i, position=first_position + i, job=one, at=at) for i, one in enumerate(jobs)]
+    """Insert rows after those that are there, in order; so are their numbers and positions."""
+    after = sa.func.coalesce(sa.func.max(job.c.id), 0), sa.func.coalesce(sa.func.max(job.c.position), -1)
+    number, position = connection.execute(sa.select(*after)).one()
+    news = [
+        _New(number=number + i, position=position + i, job=one, at=at) for i, one in enumerate(jobs, start=1)
+    ]
     if not news:
         return
     connection.execute(sa.insert(job), [new.job_values(actor, reason) for new in news])
     begun = [new for new in news if new.backend_name is not None]
-    backend_ids = _register(connection, {str(new.backend_name) for new in begun})
+    backend_ids = ensure_backends(connection, {str(new.backend_name) for new in begun})
     for new in begun:
-        _insert_attempt(connection, new, backend_ids[str(new.backend_name)])
+        backend_id = backend_ids[str(new.backend_name)]
+        attempt_id = insert_tracked_attempt(connection, new.number, new.tracked, backend_id=backend_id, at=at)
+        point_to(connection, new.number, attempt_id)
+
+
+def merge_rows(connection: sa.Connection, merge: Merge, *, at: datetime, actor: Actor, reason: str) -> None:
+    """Store what a dataframe adds to the campaign: columns, cells, rows."""
+    known = len(connection.execute(sa.select(campaign.c.columns)).scalar_one())
+    if merge.changed:
+        connection.execute(_UPDATE_CELLS, [_cells(number, row) for number, row in merge.changed.items()])
+    insert_jobs(connection, merge.new, at=at, actor=actor, reason=reason)
+    if len(merge.columns) > known:
+        connection.execute(sa.update(campaign).values(columns=describe_columns(merge.columns)))
+        create_views(connection, merge.columns)
+
+
+def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
+    """Return columns as the campaign keeps them."""
+    return [{"name": c.name, "dtype": c.dtype, "detail": dict(c.detail)} for c in columns]
+
+
+_UPDATE_CELLS = (
+    sa.update(job)
+    .where(job.c.id == sa.bindparam("number"))
+    .values(
+        params=sa.bindparam("its_params"),
+        pinned_backend=sa.bindparam("its_pin"),
+        priority=sa.bindparam("its_priority"),
+    )
+)
+
+
+def _cells(number: int, row: NewJob) -> dict[str, Any]:
+    return {
+        "number": number,
+        "its_params": row.params,
+        "its_pin": row.pinned_backend,
+        "its_priority": row.priority,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +95,7 @@ class _New:
     def job_values(self, actor: Actor, reason: str | None) -> dict[str, Any]:
         tracked = self.tracked
         is_begun = tracked.status is not JobStatus.NOT_STARTED
-        is_finished = tracked.status is JobStatus.FINISHED and self.backend_name and tracked.batch_job_id
+        has_results = tracked.status is JobStatus.FINISHED and self.backend_name and tracked.batch_job_id
         return {
             "id": self.number,
             "position": self.position,
@@ -70,58 +106,7 @@ class _New:
             "status": tracked.status,
             "status_since": self.at,
             "user_status": tracked.user_status,
-            "results_status": (tracked.results_status or ResultsStatus.PENDING) if is_finished else None,
+            "results_status": ResultsStatus.PENDING if has_results else None,
             "change_actor": actor if is_begun else None,
             "change_reason": reason if is_begun else None,
         }
-
-
-def _register(connection: sa.Connection, names: set[str]) -> dict[str, int]:
-    """Return the ids of backends; one that is not known yet has no slots until it is registered."""
-    known = {row.name: row.id for row in connection.execute(sa.select(backend.c.name, backend.c.id))}
-    for name in sorted(names - set(known)):
-        known[name] = connection.execute(sa.insert(backend).values(name=name, parallel_jobs=0)).lastrowid
-    return known
-
-
-def _insert_attempt(connection: sa.Connection, new: _New, backend_id: int) -> None:
-    tracked = new.tracked
-    attempt_id = connection.execute(
-        sa.insert(attempt).values(
-            job_id=new.number,
-            number=1,
-            backend_id=backend_id,
-            began_at=tracked.start_time or new.at,
-            ended_at=new.at if tracked.status in ENDED | FAILED else None,
-            start_time=tracked.start_time,
-            running_start_time=tracked.running_start_time,
-            costs=tracked.costs,
-            usage=dict(tracked.usage) or None,
-            hook_returned_at=new.at if tracked.hook_returned else None,
-            **_failure(tracked, new.at),
-        )
-    ).lastrowid
-    if tracked.batch_job_id is not None:
-        chosen_id = connection.execute(
-            sa.insert(batch_job).values(
-                attempt_id=attempt_id,
-                backend_id=backend_id,
-                batch_job_id=tracked.batch_job_id,
-                outcome=Outcome.ADOPTED,
-                ended_at=new.at,
-                start_sent_at=None if tracked.status is JobStatus.CREATED else new.at,
-            )
-        ).lastrowid
-        connection.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(chosen_id=chosen_id))
-    connection.execute(sa.update(job).where(job.c.id == new.number).values(attempt_id=attempt_id))
-
-
-def _failure(tracked: Tracked, at: datetime) -> dict[str, Any]:
-    """Return the columns of a failure for a row that failed for a reason that nobody kept."""
-    is_unexplained = tracked.status in FAILED and (
-        tracked.status is not JobStatus.ERROR or tracked.hook_returned
-    )
-    if not is_unexplained:
-        return {}
-    kind = ErrorClass.REMOTE_ERROR if tracked.status is JobStatus.ERROR else ErrorClass.PERMANENT
-    return failure_values(Failure(error_class=kind, message=_UNKNOWN_FAILURE, at=at, key=_UNKNOWN_FAILURE))

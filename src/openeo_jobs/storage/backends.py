@@ -64,3 +64,11 @@ class Backends:
     def _set(self, name: str, **values: Any) -> None:
         with self._database.writing() as connection:
             connection.execute(sa.update(backend).where(backend.c.name == name).values(values))
+
+
+def ensure_backends(connection: sa.Connection, names: Iterable[str]) -> dict[str, int]:
+    """Return the ids of all backends by name; new ones of *names* have no slots until they are registered."""
+    known = {row.name: row.id for row in connection.execute(sa.select(backend.c.name, backend.c.id))}
+    for name in sorted(set(names) - set(known)):
+        known[name] = connection.execute(sa.insert(backend).values(name=name, parallel_jobs=0)).lastrowid
+    return known

@@ -8,12 +8,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from openeo_jobs.jobs import Campaign, Table
-from openeo_jobs.storage.arrivals import insert_jobs
+from openeo_jobs.jobs import Campaign
+from openeo_jobs.status import Actor
+from openeo_jobs.storage.arrivals import describe_columns, insert_jobs, merge_rows
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import campaign_from
-from openeo_jobs.storage.schema import campaign
+from openeo_jobs.storage.schema import campaign, status_change
 from openeo_jobs.storage.views import create_views
+from openeo_jobs.tables import Merge, Table
 
 
 class Campaigns:
@@ -29,11 +31,18 @@ class Campaigns:
         return campaign_from(row) if row else None
 
     def begin(
-        self, table: Table, *, uid: str, at: datetime, mirrors: Mapping[str, tuple[str, ...]] | None = None
+        self,
+        table: Table,
+        *,
+        uid: str,
+        at: datetime,
+        actor: Actor = Actor.USER,
+        mirrors: Mapping[str, str] | None = None,
     ) -> Campaign:
         """Store a dataframe as the campaign, its rows in order; all of it or nothing.
 
-        *mirrors* are files that are there already, with the hashes of their contents.
+        *actor* is who has brought rows on their way that are under way already. *mirrors* are files that are
+        there already, with the hash of their contents.
         """
         with self._database.writing() as connection:
             connection.execute(
@@ -41,20 +50,40 @@ class Campaigns:
                     id=1,
                     uid=uid,
                     created_at=at,
-                    columns=[asdict(column) for column in table.columns],
+                    columns=describe_columns(table.columns),
                     index_column=asdict(table.index),
                     geometry=table.geometry,
-                    mirrors={path: list(hashes) for path, hashes in (mirrors or {}).items()},
+                    mirrors={},
                 )
             )
-            insert_jobs(connection, table.jobs, first_position=0, at=at, reason="taken over")
+            insert_jobs(connection, table.jobs, at=at, actor=actor, reason="taken over")
+            for path, content_hash in (mirrors or {}).items():
+                set_mirror(connection, path, {content_hash: latest_change(connection)})
             create_views(connection, table.columns)
             stored = connection.execute(sa.select(campaign)).one()
         return campaign_from(stored)
 
-    def record_mirror(self, path: str, hashes: tuple[str, ...]) -> None:
-        """Store which contents of the mirror at *path* are ours."""
+    def merge(self, merge: Merge, *, at: datetime) -> Campaign:
+        """Store what a dataframe adds: columns, cells, rows; all of it or nothing."""
         with self._database.writing() as connection:
-            mirrors = dict(connection.execute(sa.select(campaign.c.mirrors)).scalar_one())
-            mirrors[path] = list(hashes)
-            connection.execute(sa.update(campaign).values(mirrors=mirrors))
+            merge_rows(connection, merge, at=at, actor=Actor.USER, reason="added")
+            stored = connection.execute(sa.select(campaign)).one()
+        return campaign_from(stored)
+
+    def record_mirror(self, path: str, hashes: Mapping[str, int]) -> None:
+        """Store which contents of the mirror at *path* are ours (see `Campaign.mirrors`)."""
+        with self._database.writing() as connection:
+            set_mirror(connection, path, hashes)
+
+
+def latest_change(connection: sa.Connection) -> int:
+    """Return the number of the latest change of status, 0 before the first."""
+    latest = sa.func.coalesce(sa.func.max(status_change.c.id), 0)
+    return int(connection.execute(sa.select(latest)).scalar_one())
+
+
+def set_mirror(connection: sa.Connection, path: str, hashes: Mapping[str, int]) -> None:
+    """Store which contents of the mirror at *path* are ours."""
+    mirrors = dict(connection.execute(sa.select(campaign.c.mirrors)).scalar_one())
+    mirrors[path] = dict(hashes)
+    connection.execute(sa.update(campaign).values(mirrors=mirrors))

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from openeo_jobs.jobs import Job
 from openeo_jobs.policy.submission import plan_submissions
 from openeo_jobs.status import ACTIVE, JobStatus
+from openeo_jobs.storage.attempts import insert_attempt
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
@@ -100,18 +101,8 @@ def _waiting(
     return sorted(map(job_from, found), key=lambda each: (-each.priority, each.position, each.number))
 
 
-_EARLIER = attempt.alias("earlier")
-_NEXT_NUMBER = sa.select(sa.func.coalesce(sa.func.max(_EARLIER.c.number), 0) + 1).where(
-    _EARLIER.c.job_id == sa.bindparam("of_job")
-)
-_INSERT_ATTEMPT = sa.insert(attempt).values(number=_NEXT_NUMBER.scalar_subquery())
-
-
 def _claim(connection: sa.Connection, each: Job, backend_id: int, *, runner_id: int, at: datetime) -> int:
-    attempt_id = connection.execute(
-        _INSERT_ATTEMPT,
-        {"job_id": each.number, "of_job": each.number, "backend_id": backend_id, "began_at": at},
-    ).lastrowid
+    attempt_id = insert_attempt(connection, each.number, backend_id=backend_id, began_at=at)
     change_status(
         connection,
         each,

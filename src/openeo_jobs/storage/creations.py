@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from openeo_jobs.jobs import BatchJob, Failure, Job, Outcome
 from openeo_jobs.status import JobStatus
+from openeo_jobs.storage.attempts import find_or_insert_batch_job, insert_batch_job
 from openeo_jobs.storage.changes import change_status, check_unmoved
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import (
@@ -44,7 +45,7 @@ class Creations:
             connection.execute(
                 sa.update(attempt).where(attempt.c.id == attempt_of(each).id).values(backend_id=backend_id)
             )
-            return _insert_batch_job(
+            return insert_batch_job(
                 connection,
                 attempt_id=attempt_of(each).id,
                 backend_id=backend_id,
@@ -222,10 +223,6 @@ def _backend_id(connection: sa.Connection, name: str) -> int:
     return int(connection.execute(sa.select(backend.c.id).where(backend.c.name == name)).scalar_one())
 
 
-def _insert_batch_job(connection: sa.Connection, **values: Any) -> int:
-    return int(connection.execute(sa.insert(batch_job).values(values)).lastrowid)
-
-
 def _find_or_insert(
     connection: sa.Connection,
     each: Job,
@@ -235,19 +232,13 @@ def _find_or_insert(
     at: datetime | None,
     outcome: Outcome = Outcome.RETURNED,
 ) -> int:
-    backend_id = _backend_id(connection, backend_name)
-    known = connection.execute(
-        sa.select(batch_job.c.id).where(
-            batch_job.c.backend_id == backend_id, batch_job.c.batch_job_id == batch_job_id
-        )
-    ).scalar()
-    return known or _insert_batch_job(
+    return find_or_insert_batch_job(
         connection,
         attempt_id=attempt_of(each).id,
-        backend_id=backend_id,
+        backend_id=_backend_id(connection, backend_name),
         batch_job_id=batch_job_id,
         outcome=outcome,
-        ended_at=at,
+        at=at,
     )
 
 

@@ -17,6 +17,7 @@ from openeo_jobs.errors import (
     DatabaseError,
     NotACampaignError,
     SqliteTooOldError,
+    UsageError,
 )
 from openeo_jobs.storage.filesystem import is_on_network
 from openeo_jobs.storage.schema import APPLICATION_ID
@@ -101,6 +102,19 @@ def check_file(path: Path) -> None:
             f"{path} is a SQLite database of another program; it is left as it is. "
             "Name another file for the campaign"
         )
+
+
+def path_in_url(url: str) -> str:
+    """Return the path in a URL such as `sqlite:///jobs.sqlite`; other databases are refused."""
+    try:
+        parts = sa.engine.make_url(url)
+    except sa.exc.ArgumentError as error:
+        raise UsageError(f"{url!r} is no URL of a database; give a path such as jobs.sqlite") from error
+    if parts.get_backend_name() != "sqlite" or not parts.database:
+        raise UsageError(
+            f"a database of {parts.get_backend_name()} is not supported yet; give a path such as jobs.sqlite"
+        )
+    return parts.database
 
 
 def choose_journal_mode(path: Path, version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:

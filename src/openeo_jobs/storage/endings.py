@@ -9,11 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from openeo_jobs.jobs import Asset, Failure, Job, ResultsStatus
-from openeo_jobs.status import ENDED
+from openeo_jobs.jobs import Asset, ErrorClass, Failure, Job, ResultsStatus
+from openeo_jobs.status import ENDED, Actor, JobStatus
+from openeo_jobs.storage.attempts import make_unexplained_failure
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, failure_values, job_from, update_each
-from openeo_jobs.storage.schema import asset, attempt, job
+from openeo_jobs.storage.schema import asset, attempt, job, status_change
 
 
 class Endings:
@@ -27,6 +28,32 @@ class Endings:
         with self._database.reading() as connection:
             rows = connection.execute(SELECT_JOBS.where(is_open()).order_by(job.c.id)).all()
         return [job_from(row) for row in rows]
+
+    def of_others(self) -> list[Job]:
+        """Return the open jobs that another manager has brought to their end."""
+        last = (
+            sa.select(status_change.c.actor)
+            .where(status_change.c.job_id == job.c.id)
+            .order_by(status_change.c.id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        select = SELECT_JOBS.where(
+            is_open(), last == Actor.INTERFACE, attempt.c.hook_failed_runner_id.is_(None)
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(select.order_by(job.c.id)).all()
+        return [job_from(row) for row in rows]
+
+    def close(self, jobs: Sequence[Job], *, at: datetime) -> None:
+        """Store that nothing is left to do for jobs that have ended: somebody else has done it."""
+        failed = [attempt_of(each).id for each in jobs if each.status is JobStatus.ERROR]
+        failure = make_unexplained_failure(ErrorClass.REMOTE_ERROR, at=at)
+        with self._database.writing() as connection:
+            numbers = [each.number for each in jobs if each.results_status is not None]
+            update_each(connection, job, numbers, results_status=ResultsStatus.NOT_WANTED)
+            update_each(connection, attempt, [attempt_of(each).id for each in jobs], hook_returned_at=at)
+            update_each(connection, attempt, failed, **failure_values(failure))
 
     def downloaded(self) -> list[tuple[Job, list[Asset]]]:
         """Return the jobs whose results are on disk, with their files."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from openeo_jobs.jobs import Job, ResultsStatus, StatusChange
-from openeo_jobs.status import ACTIVE, JobStatus
+from openeo_jobs.status import ACTIVE, JobStatus, upstream_word
+from openeo_jobs.storage.campaigns import latest_change
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import is_open
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job, status_change
+
+_VARIABLES = 10_000
+"""How many a statement may have; SQLite allows 32,766."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +58,77 @@ class Jobs:
         """Return every job, in the order of the dataframe."""
         return self._select(SELECT_JOBS.order_by(job.c.position, job.c.id))
 
+    def snapshot(self) -> tuple[int, list[Job]]:
+        """Return every job, in order, and the number of the latest change of status, as of one instant."""
+        with self._database.reading() as connection:
+            mark = latest_change(connection)
+            rows = connection.execute(SELECT_JOBS.order_by(job.c.position, job.c.id)).all()
+        return mark, [job_from(row) for row in rows]
+
+    def statuses_at(self, mark: int) -> dict[int, JobStatus]:
+        """Return the status that each job had when the change with the number *mark* was the latest one.
+
+        Jobs that had never changed are left out; they were `not_started`.
+        """
+        latest = (
+            sa.select(sa.func.max(status_change.c.id))
+            .where(status_change.c.id <= mark)
+            .group_by(status_change.c.job_id)
+        )
+        select = sa.select(status_change.c.job_id, status_change.c.new).where(status_change.c.id.in_(latest))
+        with self._database.reading() as connection:
+            return {row.job_id: JobStatus(row.new) for row in connection.execute(select)}
+
+    def changed_since(self, mark: int) -> set[int]:
+        """Return the numbers of the jobs whose status has changed after the change with the number *mark*."""
+        select = sa.select(status_change.c.job_id).where(status_change.c.id > mark).distinct()
+        with self._database.reading() as connection:
+            return set(connection.execute(select).scalars())
+
+    def with_words(self, words: Collection[str], *, limit: int | None = None) -> list[Job]:
+        """Return the jobs that read one of *words*, in the order of submission.
+
+        Those whose creation is under way, or not known, are left out: they read as if they waited.
+        """
+        own = [status for status in JobStatus if upstream_word(status) in words]
+        reads = sa.or_(
+            job.c.user_status.in_(list(words)), sa.and_(job.c.user_status.is_(None), job.c.status.in_(own))
+        )
+        return self._select(
+            SELECT_JOBS.where(reads, job.c.status != JobStatus.SUBMITTING)
+            .order_by(job.c.priority.desc(), job.c.position, job.c.id)
+            .limit(limit)
+        )
+
+    def count_words(self) -> dict[str, int]:
+        """Count the jobs by the word that they read; those whose creation is not known yet are left out."""
+        word = sa.func.coalesce(job.c.user_status, job.c.status)
+        select = (
+            sa.select(word.label("word"), sa.func.count().label("number"))
+            .where(job.c.status != JobStatus.SUBMITTING)
+            .group_by(word)
+        )
+        counts: Counter[str] = Counter()
+        with self._database.reading() as connection:
+            for row in connection.execute(select):
+                is_ours = row.word in set(JobStatus)
+                counts[upstream_word(JobStatus(row.word)) if is_ours else row.word] += row.number
+        return dict(counts)
+
     def one(self, number: int) -> Job | None:
         """Return the job with this *number*; None where there is none."""
         found = self._select(SELECT_JOBS.where(job.c.id == number))
         return found[0] if found else None
+
+    def with_numbers(self, numbers: Iterable[int]) -> list[Job]:
+        """Return the jobs with these numbers, in the order of their numbers; unknown ones are left out."""
+        wanted = sorted(set(numbers))
+        parts = [wanted[i : i + _VARIABLES] for i in range(0, len(wanted), _VARIABLES)]
+        return [
+            one
+            for part in parts
+            for one in self._select(SELECT_JOBS.where(job.c.id.in_(part)).order_by(job.c.id))
+        ]
 
     def of_status(self, statuses: Iterable[JobStatus]) -> list[Job]:
         """Return the jobs that have one of *statuses*, in the order of their numbers."""
@@ -141,9 +213,8 @@ class Jobs:
 
     def change_mark(self) -> tuple[object, ...]:
         """Return a value that differs once something that the mirror shows has changed."""
-        latest = sa.func.max
         with self._database.reading() as connection:
-            changes = connection.execute(sa.select(latest(status_change.c.id))).scalar()
+            changes = latest_change(connection)
             facts = connection.execute(
                 sa.select(
                     sa.func.count(attempt.c.id),

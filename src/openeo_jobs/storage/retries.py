@@ -1,14 +1,19 @@
-"""What a user changes: failed rows go back in line."""
+"""What a user changes: rows go back in line, in another order."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
+
+import sqlalchemy as sa
 
 from openeo_jobs.jobs import Job
 from openeo_jobs.status import FINAL, Actor, JobStatus
+from openeo_jobs.storage.campaigns import latest_change, set_mirror
 from openeo_jobs.storage.changes import change_each
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.rows import update_each
+from openeo_jobs.storage.schema import job
 
 
 class Retries:
@@ -24,6 +29,43 @@ class Retries:
             return change_each(
                 connection, candidates, JobStatus.NOT_STARTED, at=at, actor=Actor.USER, reason=reason
             )
+
+    def take_over_edits(
+        self,
+        jobs: Collection[Job],
+        order: Sequence[int],
+        *,
+        mirror: str,
+        content_hash: str,
+        reason: str,
+        at: datetime,
+    ) -> bool:
+        """Store what was edited in a mirror, and that its contents are known now; all of it or nothing.
+
+        *jobs* go back in line. The rows whose numbers are in *order* share their places in that order; return
+        whether it was another one.
+        """
+        with self._database.writing() as connection:
+            change_each(connection, jobs, JobStatus.NOT_STARTED, at=at, actor=Actor.USER, reason=reason)
+            waiting = [one.number for one in jobs if one.status is JobStatus.NOT_STARTED]
+            update_each(connection, job, waiting, user_status=None)
+            has_moved = _reorder(connection, order)
+            set_mirror(connection, mirror, {content_hash: latest_change(connection)})
+        return has_moved
+
+
+def _reorder(connection: sa.Connection, order: Sequence[int]) -> bool:
+    positions = dict(connection.execute(sa.select(job.c.id, job.c.position)).tuples().all())
+    places = sorted(positions[number] for number in order)
+    moved = [
+        {"number": number, "place": place}
+        for number, place in zip(order, places, strict=True)
+        if positions[number] != place
+    ]
+    if moved:
+        move = sa.update(job).where(job.c.id == sa.bindparam("number")).values(position=sa.bindparam("place"))
+        connection.execute(move, moved)
+    return bool(moved)
 
 
 def can_retry(one: Job) -> bool:

@@ -104,7 +104,7 @@ def campaign_from(row: sa.Row[Any]) -> Campaign:
         columns=tuple(Column(**column) for column in values["columns"]),
         index=Column(**values["index_column"]),
         geometry=values["geometry"],
-        mirrors={path: tuple(hashes) for path, hashes in values["mirrors"].items()},
+        mirrors=values["mirrors"],
     )
 
 

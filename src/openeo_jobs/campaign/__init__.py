@@ -1,0 +1,1 @@
+"""A campaign at rest: where it lies, how it begins and grows, and the mirrors that show it."""
