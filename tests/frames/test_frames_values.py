@@ -123,7 +123,7 @@ EXACT = [
 ]
 
 
-@pytest.mark.parametrize("value", EXACT, ids=repr)
+@pytest.mark.parametrize("value", EXACT)
 def test_a_value_comes_back_equal_and_of_the_same_type(value):
     assert look(pass_through(value)) == look(value)
 
@@ -147,7 +147,7 @@ GEOMETRIES = [
 ]
 
 
-@pytest.mark.parametrize("geometry", GEOMETRIES, ids=repr)
+@pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_a_geometry_comes_back_to_the_bit(geometry):
     assert look(pass_through(geometry)) == look(geometry)
     assert look(pass_through([geometry])) == look([geometry])
@@ -181,7 +181,6 @@ def test_a_geometry_is_written_as_wkt_alone_where_that_is_exact():
         ("007", "007"),
         ([1, 2], [1, 2]),
     ],
-    ids=repr,
 )
 def test_the_views_show_a_value_as_text_that_a_person_can_read(value, shown):
     assert show(value) == shown
@@ -201,7 +200,6 @@ def test_the_views_show_a_value_as_text_that_a_person_can_read(value, shown):
         (Text("x"), "x"),
         ([np.int64(1)], [1]),
     ],
-    ids=repr,
 )
 def test_scalars_of_numpy_and_of_subclasses_become_pythons_own(value, plain):
     assert look(pass_through(value)) == look(plain)
@@ -240,7 +238,6 @@ def nest(value, times):
         ({b"": 1}, "bytes"),
         (nest(1, MAX_DEPTH + 1), "deep"),
     ],
-    ids=lambda value: repr(value)[:40],
 )
 def test_what_no_job_table_holds_is_refused_by_name(value, named):
     with pytest.raises(RefusedError, match=named) as caught:

@@ -56,7 +56,6 @@ def test_no_backends(tmp_path: Path) -> None:
         ({"df": pd.DataFrame({"job": [1]})}, r"df.rename"),
         ({"df": pd.DataFrame({"a": [b"bytes"]})}, "bytes"),
     ],
-    ids=str,
 )
 def test_a_bad_argument_is_named_and_changes_nothing(
     manager: MultiBackendJobManager, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments, message: str
@@ -87,7 +86,6 @@ def test_a_folder_is_no_file(manager: MultiBackendJobManager, tmp_path: Path) ->
         (("north", unreachable, 0), "parallel_jobs is a number from 1, not 0"),
         (("north", unreachable, "2"), "parallel_jobs is a number from 1, not '2'"),
     ],
-    ids=str,
 )
 def test_a_bad_backend_is_refused(arguments, message: str) -> None:
     with pytest.raises(UsageError, match=message):

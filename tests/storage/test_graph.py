@@ -72,7 +72,7 @@ def every_pair(path: Path) -> sqlite3.Connection:
     return connection
 
 
-@pytest.mark.parametrize("actor", BY_ACTOR, ids=str)
+@pytest.mark.parametrize("actor", BY_ACTOR)
 def test_exactly_the_listed_changes_succeed(every_pair: sqlite3.Connection, actor: str | None) -> None:
     succeeded = set()
     with closing(every_pair) as connection:
@@ -87,7 +87,7 @@ def test_exactly_the_listed_changes_succeed(every_pair: sqlite3.Connection, acto
     assert succeeded == BY_ACTOR[actor] | SAME
 
 
-@pytest.mark.parametrize("actor", BY_ACTOR, ids=str)
+@pytest.mark.parametrize("actor", BY_ACTOR)
 def test_exactly_the_changes_that_succeed_are_in_the_history(
     every_pair: sqlite3.Connection, actor: str | None
 ) -> None:

@@ -225,7 +225,7 @@ def test_the_job_that_is_returned_is_the_attempts_whatever_else_was_created(benc
     assert [one.starts for one in bench.gateway.batch_jobs.values()] == [0, 1]
 
 
-@pytest.mark.parametrize("error", [LIMIT, BUSY], ids=str)
+@pytest.mark.parametrize("error", [LIMIT, BUSY])
 def test_a_backend_that_asks_to_wait_puts_the_row_back_in_line(bench: Bench, error) -> None:
     """openEO's own manager: a concurrency limit makes the row `start_failed` for ever."""
     bench.script = b.refuse(error)

@@ -94,7 +94,6 @@ def test_a_silent_backend_loses_nothing(bench: Bench) -> None:
         BackendAnswerError("not JSON"),
         BackendRefusedError("a failed job answers 400", http_status=400),
     ],
-    ids=str,
 )
 def test_an_answer_that_makes_no_sense_pauses_nothing_and_is_told_once(bench: Bench, caplog, error) -> None:
     bench.gateway.fail_next("get_batch_job", error, times=2)

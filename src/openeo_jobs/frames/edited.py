@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 
 import pandas as pd
 
@@ -18,6 +19,9 @@ from openeo_jobs.frames.output import csv_bytes
 from openeo_jobs.jobs import Campaign, Job
 from openeo_jobs.tables import EditedRow
 
+_MISSING = frozenset({"", "na", "n/a", "#na", "#n/a", "<na>", "null", "none", "nan", "-nan", "nat"})
+"""What programs read as nothing, and then write as an empty cell."""
+_SHOWN = 80
 _DIGITS = 12
 """How many digits of a number have to agree: programs read and write the last ones differently."""
 
@@ -65,9 +69,7 @@ def _match(
     rows, problems = [], []
     for line, (key, cells) in enumerate(zip(_keys(found, own), after, strict=True), start=2):
         if not waiting[key]:
-            problems.append(
-                f"line {line} is no row of the campaign ({', '.join(key)}); on_exists='append' adds"
-            )
+            problems.append(f"line {line} is no row of the campaign ({shorten(', '.join(key), _SHOWN)})")
             continue
         place = _take(waiting[key], [one.get("id") for one in before], cells.get("id"))
         differing = {n: cell for n, cell in cells.items() if _plain(cell) != _plain(before[place][n])}
@@ -107,8 +109,11 @@ def _keys(frame: pd.DataFrame, own: Sequence[str]) -> list[tuple[str, ...]]:
 def _plain(text: str) -> str:
     """Return a cell as it reads whoever has written it."""
     text = text.strip()
-    if text.casefold() in ("true", "false", "nan", "none"):
-        return "" if text.casefold() in ("nan", "none") else text.casefold()
+    folded = text.casefold()
+    if folded in _MISSING:
+        return ""
+    if folded in ("true", "false"):
+        return folded
     try:
         return f"{float(text):.{_DIGITS}g}"
     except ValueError:

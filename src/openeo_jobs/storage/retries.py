@@ -55,7 +55,8 @@ class Retries:
 
 
 def _reorder(connection: sa.Connection, order: Sequence[int]) -> bool:
-    positions = dict(connection.execute(sa.select(job.c.id, job.c.position)).tuples().all())
+    rows = connection.execute(sa.select(job.c.id, job.c.position)).all()
+    positions = {row.id: row.position for row in rows}
     places = sorted(positions[number] for number in order)
     moved = [
         {"number": number, "place": place}
