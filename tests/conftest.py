@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ def north(tmp_path: Path) -> Iterator[Simulator]:
 def south(tmp_path: Path) -> Iterator[Simulator]:
     with Simulator(folder=tmp_path / "south", seed=2, name="south", **QUICK) as backend:
         yield backend
+
+
+@pytest.fixture
+def make_simulator() -> Iterator[Callable[..., Simulator]]:
+    """Make quick simulators, each in a folder; they stop with the test."""
+    with ExitStack() as stack:
+        yield lambda folder, **kwargs: stack.enter_context(Simulator(folder=folder, **{**QUICK, **kwargs}))
 
 
 @pytest.fixture

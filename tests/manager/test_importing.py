@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import subprocess
+import sys
+from collections import Counter
 from pathlib import Path
 
 import pandas as pd
@@ -10,31 +15,27 @@ import pytest
 from openeo.extra import job_management as upstream
 
 from campaigning import connect_to, make_rows, query, start_job
-from openeo_jobs import MultiBackendJobManager
+from openeo_jobs import MultiBackendJobManager, create_job_db
 from openeo_jobs.errors import FrameError, MirrorError
 
 pytestmark = pytest.mark.wheel
 
 
-class KilledError(BaseException):
-    """What ends openEO's own manager in the middle of something."""
+ROWS = 12
 
 
-def run_upstream(north, folder: Path, monkeypatch, *, rows: int, sleeps: int) -> Path:
-    """Let openEO's own manager write a CSV until it has slept so often; return the file."""
-    left = iter(range(sleeps))
+def run_upstream(folder: Path, url: str, *, events: int) -> str:
+    """Let openEO's own manager run, or go on, and kill it at an event; return what it complained of."""
+    script = Path(__file__).with_name("upstream_campaign.py")
+    command = [sys.executable, "-W", "ignore", str(script), str(folder), url, str(ROWS), str(events)]
+    environment = {**os.environ, "PYTHONPATH": str(script.parents[1])}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return "" if done.returncode in (0, -signal.SIGKILL) else done.stderr.splitlines()[-1]
 
-    def sleep(seconds: float) -> None:
-        if next(left, None) is None:
-            raise KilledError
 
-    manager = upstream.MultiBackendJobManager(poll_sleep=0, root_dir=folder / "results")
-    manager.add_backend("north", connect_to(north)(), parallel_jobs=4)
-    with monkeypatch.context() as patch:
-        patch.setattr(upstream._manager.time, "sleep", sleep)
-        with pytest.raises(KilledError):
-            manager.run_jobs(df=make_rows(rows), start_job=start_job, job_db=folder / "jobs.csv")
-    return folder / "jobs.csv"
+def is_torn(csv: Path) -> bool:
+    """Say whether openEO's own manager was killed while it wrote the file, which it does in place."""
+    return csv.exists() and not csv.read_bytes().endswith(b"\n")
 
 
 def quick(make_manager, north, **kwargs):
@@ -42,24 +43,61 @@ def quick(make_manager, north, **kwargs):
 
 
 @pytest.mark.parametrize(
-    "number", [*range(3), *(pytest.param(n, marks=pytest.mark.long) for n in range(3, 20))]
+    "number", [*range(2), *(pytest.param(n, marks=pytest.mark.long) for n in range(2, 20))]
 )
-def test_a_file_that_openeos_own_manager_left_is_finished_and_no_batch_job_runs_twice(
-    make_manager, north, tmp_path: Path, monkeypatch, number: int
+def test_a_file_that_openeos_own_manager_left_when_it_was_killed_is_finished(
+    make_manager, north, tmp_path: Path, number: int
 ) -> None:
-    sleeps = random.Random(number).randrange(0, 60)
-    print(f"seed {number}: {sleeps} sleeps")
-    csv = run_upstream(north, tmp_path, monkeypatch, rows=12, sleeps=sleeps)
+    """Every row is executed once; where the file itself is torn, that is told, and nothing is touched.
+
+    What openEO's own manager does with files of these moments is shown by the next test.
+    """
+    events = random.Random(number).randrange(10, 220)
+    print(f"seed {number}: killed at event {events}")
+    csv = tmp_path / "jobs.csv"
+    assert run_upstream(tmp_path, north.url, events=events) == ""
+    if is_torn(csv):
+        with pytest.raises(MirrorError, match=r"jobs\.csv cannot be taken over: it (is empty|ends in)"):
+            quick(make_manager, north).run_jobs(make_rows(ROWS), start_job, csv)
+        return
+    if not csv.exists():
+        create_job_db(csv, make_rows(ROWS)).close()
     known = set(pd.read_csv(csv, dtype=str)["id"].dropna())
     before = csv.read_bytes()
-    quick(make_manager, north).run_jobs(None, start_job, csv)
+    quick(make_manager, north).run_jobs(make_rows(ROWS), start_job, csv)
     rows = query(tmp_path / "jobs.sqlite", "SELECT id, status, results_status FROM jobs ORDER BY job")
-    assert [row[1:] for row in rows] == [("finished", "downloaded")] * 12
+    assert [row[1:] for row in rows] == [("finished", "downloaded")] * ROWS
     executions = north.truth().executions
     assert {row[0] for row in rows} >= known
     assert {executions[row[0]] for row in rows} == {1}
     assert set(executions.values()) <= {0, 1}
-    assert (tmp_path / "jobs.csv.before-openeo-jobs").read_bytes() == before
+    assert sum(executions.values()) == ROWS
+    copy = tmp_path / "jobs.csv.before-openeo-jobs"
+    assert not copy.exists() or copy.read_bytes() == before
+
+
+@pytest.mark.long
+def test_what_openeos_own_manager_does_with_its_files(make_simulator, tmp_path: Path) -> None:
+    """It goes on with its files of the same moments, and this is printed; not all of it is in our hands.
+
+    Seen of 20 campaigns: 10 in which finished rows have no results, 6 with more batch jobs than rows, 2 with
+    rows that stay `created` or `queued_for_start` for ever, 1 whose file it could not read any more.
+    """
+    found: Counter[str] = Counter()
+    for number in range(20):
+        folder = tmp_path / str(number)
+        north = make_simulator(folder / "north")
+        run_upstream(folder, north.url, events=random.Random(number).randrange(10, 220))
+        if run_upstream(folder, north.url, events=1500):
+            found["it cannot read its file any more"] += 1
+            continue
+        frame = pd.read_csv(folder / "jobs.csv", dtype=str)
+        folders = [folder / "results" / f"job_{one}" for one in frame["id"].dropna()]
+        found["rows are stuck"] += bool((frame["status"] != "finished").any())
+        found["finished rows lack results"] += not all((f / "job-results.json").exists() for f in folders)
+        found["there are more batch jobs than rows"] += len(north.truth().batch_jobs) > ROWS
+    print(dict(found))
+    assert sum(found.values())
 
 
 def write_csv(path: Path, **columns) -> Path:
@@ -191,10 +229,10 @@ def test_an_import_that_was_interrupted_is_done_again(
     make_manager, north, tmp_path: Path, monkeypatch
 ) -> None:
     csv = write_csv(tmp_path / "jobs.csv", status=["not_started", "skipped"])
-    with monkeypatch.context() as patch, pytest.raises(KilledError):
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
 
         def kill(*args, **kwargs):
-            raise KilledError
+            raise SystemExit
 
         patch.setattr("openeo_jobs.campaign.importing.Found.keep_copy", kill)
         make_manager(north).run_jobs(None, start_job, csv)
