@@ -66,12 +66,13 @@ def _match(
         waiting[key].append(i)
     before = expected[list(documented)].to_dict("records")
     after = found[list(documented)].to_dict("records")
+    ids = [cells.get("id") for cells in before]
     rows, problems = [], []
     for line, (key, cells) in enumerate(zip(_keys(found, own), after, strict=True), start=2):
         if not waiting[key]:
             problems.append(f"line {line} is no row of the campaign ({shorten(', '.join(key), _SHOWN)})")
             continue
-        place = _take(waiting[key], [one.get("id") for one in before], cells.get("id"))
+        place = _take(waiting[key], ids, cells.get("id"))
         differing = {n: cell for n, cell in cells.items() if _plain(cell) != _plain(before[place][n])}
         rows.append(EditedRow(job=jobs[place], cells={str(n): cell for n, cell in differing.items()}))
     left = sorted(jobs[i].number for places in waiting.values() for i in places)
