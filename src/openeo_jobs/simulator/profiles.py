@@ -170,11 +170,11 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "broken-downloads": Profile(
             summary="Files arrive truncated, shortened, corrupt, slowly; links are valid for a second.",
             faults=(
-                Fault(endpoint=_FILE, kind="truncate", share=0.1),
-                Fault(endpoint=_FILE, kind="shorten", share=0.05),
-                Fault(endpoint=_FILE, kind="corrupt", share=0.05),
-                Fault(endpoint=_FILE, kind="trickle", share=0.1, seconds=(0.1, 0.2)),
-                Fault(endpoint=_FILE, kind="answer", share=0.05, status=403, code="SignatureExpired"),
+                Fault(endpoint=_FILE, kind="truncate", share=0.05),
+                Fault(endpoint=_FILE, kind="shorten", share=0.03),
+                Fault(endpoint=_FILE, kind="corrupt", share=0.03),
+                Fault(endpoint=_FILE, kind="trickle", share=0.05, seconds=(0.1, 0.2)),
+                Fault(endpoint=_FILE, kind="answer", share=0.03, status=403, code="SignatureExpired"),
             ),
             deviations=Deviations(files=Files(link_seconds=1.0)),
         ),
