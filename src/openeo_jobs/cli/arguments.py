@@ -138,7 +138,7 @@ def _add_simulate(commands: Any) -> None:
         add(option, type=_seconds, nargs=2, metavar=("FROM", "TO"), default=default, help=text)
     add("--latency-seconds", type=_seconds, default=0.0, metavar="S", help="waited before every answer")
     add("--concurrent-jobs", type=int, metavar="N", default=argparse.SUPPRESS,
-        help="how many batch jobs of a user may be queued or running (default: as the profile says)")  # fmt: skip
+        help="how many batch jobs of a user may be active (default: as the profile says)")  # fmt: skip
     for option, text in (
         ("--out-of-memory", "of the rows, 0 to 1: fail until executor-memoryOverhead is 4G"),
         ("--stage-failure", "of the attempts, 0 to 1: fail without error logs"),
