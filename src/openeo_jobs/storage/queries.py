@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from openeo_jobs.jobs import Job, ResultsStatus, StatusChange
-from openeo_jobs.status import ACTIVE, JobStatus
+from openeo_jobs.status import ACTIVE, ENDED, JobStatus
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import is_open
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
@@ -69,6 +69,24 @@ class Jobs:
             .where(batch_job.c.batch_job_id.is_not(None), job.c.needs_person_since.is_(None))
             .order_by(job.c.id)
         )
+
+    def has_ended(self, backend_name: str) -> bool:
+        """Say whether a batch job on this backend has ended."""
+        with self._database.reading() as connection:
+            return _count(connection, _ended_on(backend_name)) > 0
+
+    def ended_otherwise(self, backend_name: str, words: Mapping[str, str]) -> list[Job]:
+        """Return the jobs of this backend that have ended, but by *words* in another way than we know.
+
+        *words* has the statuses of batch jobs by their ids; a word that is no end says nothing.
+        """
+        known = _of_jobs(job.c.id, job.c.status, batch_job.c.batch_job_id).outerjoin(
+            batch_job, batch_job.c.id == attempt.c.chosen_id
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(known.where(_ended_on(backend_name)).order_by(job.c.id)).all()
+        differing = [number for number, status, one in found if words.get(one) in ENDED - {status}]
+        return [each for number in differing if (each := self.one(number)) is not None]
 
     def count_by_status(self) -> dict[JobStatus, int]:
         """Count the jobs of each status that occurs."""
@@ -164,6 +182,10 @@ class Jobs:
 
 
 _OWN_WORDS = sa.cast(job.c.id, sa.Text) + " " + job.c.user_status
+
+
+def _ended_on(backend_name: str) -> sa.ColumnElement[bool]:
+    return sa.and_(job.c.status.in_(sorted(ENDED)), backend.c.name == backend_name)
 
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
