@@ -107,8 +107,9 @@ _CURRENCY = sa.select(backend.c.currency).where(backend.c.id == attempt.c.backen
 def _record(connection: sa.Connection, step: Step, *, at: datetime) -> None:
     values: dict[str, Any] = {}
     if step.status is not step.job.status and JobStatus.FINISHED in (step.status, step.job.status):
-        has_finished = step.status is JobStatus.FINISHED
-        values["results_status"] = step.results_status if has_finished else None
+        results_status = step.results_status if step.status is JobStatus.FINISHED else None
+        values = {"results_status": results_status, "results_tries": 0}
+        values |= {"results_not_before": None, "results_error": None}
     change_status(connection, step.job, step.status, at=at, reason=step.reason, **values)
     changed = _attempt_changes(step, at=at)
     if "costs" in changed:
