@@ -29,7 +29,7 @@ def _fault(kind, **kwargs):
 
 
 def test_a_truncated_file_ends_before_its_length(finish):
-    _, _, assets = finish(**_fault("truncate"))
+    api, _, assets = finish(**_fault("truncate"))
     asset = assets["openEO.tif"]
     with requests.get(asset["href"], stream=True, timeout=10) as answer:
         assert int(answer.headers["Content-Length"]) == asset["file:size"]
@@ -38,6 +38,8 @@ def test_a_truncated_file_ends_before_its_length(finish):
             for chunk in answer.iter_content(1):
                 received += chunk
     assert len(received) == asset["file:size"] // 2
+    (request,) = api.backend.requests(path="^/assets/")
+    assert (request.status, request.fault) == (200, "truncate")
 
 
 def test_a_shortened_file_is_whole_and_too_short(finish):
@@ -72,6 +74,8 @@ def test_an_answer_that_is_an_error_stays_as_it_is(open_backend, kind):
     backend = open_backend(faults=[Fault(endpoint="GET /jobs", kind=kind)])
     answer = requests.get(f"{backend.url}/jobs", timeout=10)
     assert (answer.status_code, answer.json()["code"]) == (401, "AuthenticationRequired")
+    (request,) = backend.requests()
+    assert (request.status, request.fault) == (401, None)
 
 
 def test_a_link_expires_and_the_results_have_a_new_one(finish, clock):

@@ -35,8 +35,8 @@ class FaultLayer:
         method, path, now = scope["method"], scope["path"], self._clock()
         hits = [Hit(_OUTAGE)] if self._faults.is_out(path, now) else self._faults.find_hits(method, path, now)
         for hit in hits:
-            note_fault(scope, hit.fault.description)
             if hit.fault.kind == "wait":
+                note_fault(scope, hit.fault.description)
                 await asyncio.sleep(hit.seconds)
         if hits and hits[-1].fault.kind != "wait":
             await self._go_wrong(hits[-1], scope, receive, send)
@@ -46,8 +46,9 @@ class FaultLayer:
     async def _go_wrong(self, hit: Hit, scope: Scope, receive: Receive, send: Send) -> None:
         fault = hit.fault
         if fault.kind in ("truncate", "shorten", "corrupt", "trickle"):
-            await _distort(hit, await _collect_answer(self._app, scope, receive), send)
+            await _distort(hit, await _collect_answer(self._app, scope, receive), scope, send)
             return
+        note_fault(scope, fault.description)
         if fault.after_effect:
             await self._app(scope, receive, _send_nowhere)
         if fault.kind == "drop":
@@ -100,11 +101,14 @@ async def _collect_answer(app: ASGIApp, scope: Scope, receive: Receive) -> tuple
     return messages[0], b"".join(message.get("body", b"") for message in messages[1:])
 
 
-async def _distort(hit: Hit, answer: tuple[Message, bytes], send: Send) -> None:
+async def _distort(hit: Hit, answer: tuple[Message, bytes], scope: Scope, send: Send) -> None:
     """Send *answer* otherwise than it should be; one that is an error, or empty, as it is."""
     (start, body), kind = answer, hit.fault.kind
     if start["status"] >= 300 or not body:
-        kind = "wait"
+        await send(start)
+        await _send_body(body, send)
+        return
+    note_fault(scope, hit.fault.description)
     half = len(body) // 2
     if kind == "shorten":
         start, body = _with_length(start, half), body[:half]
