@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,17 @@ def test_a_batch_job_without_results_is_asked_whether_it_has_finished_after_all(
     bench.round(3600)
     job = bench.job()
     assert (job.status, job.results_status, job.results_tries) == (JobStatus.ERROR, None, 0)
+
+
+def test_an_end_that_a_user_has_set_stays(bench: Bench) -> None:
+    _end(bench, "finished")
+    with sqlite3.connect(bench.folder / "jobs.sqlite") as connection:
+        connection.execute("UPDATE job SET status = 'canceled'")
+    connection.close()
+    bench.restart()
+    bench.round(60)
+    bench.round(60)
+    assert bench.status() is JobStatus.CANCELED
 
 
 def test_a_listing_that_lags_changes_no_end(bench: Bench) -> None:

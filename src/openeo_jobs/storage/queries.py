@@ -71,12 +71,12 @@ class Jobs:
         )
 
     def has_ended(self, backend_name: str) -> bool:
-        """Say whether a batch job on this backend has ended."""
+        """Say whether a job has ended as this backend said."""
         with self._database.reading() as connection:
             return _count(connection, _ended_on(backend_name)) > 0
 
     def ended_otherwise(self, backend_name: str, words: Mapping[str, str]) -> list[Job]:
-        """Return the jobs of this backend that have ended, but by *words* in another way than we know.
+        """Return the jobs that have ended as this backend said, but by *words* in another way.
 
         *words* has the statuses of batch jobs by their ids; a word that is no end says nothing.
         """
@@ -185,7 +185,9 @@ _OWN_WORDS = sa.cast(job.c.id, sa.Text) + " " + job.c.user_status
 
 
 def _ended_on(backend_name: str) -> sa.ColumnElement[bool]:
-    return sa.and_(job.c.status.in_(sorted(ENDED)), backend.c.name == backend_name)
+    """Return the condition for a job that has ended as its backend said, not as a user or a file did."""
+    as_told = attempt.c.backend_status == job.c.status
+    return sa.and_(job.c.status.in_(sorted(ENDED)), as_told, backend.c.name == backend_name)
 
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:
