@@ -72,6 +72,7 @@ STATUS_WORDS_ALLOWED = {
     "backends/logs.py": {"error"},  # a level of log entries
     "backends/observations.py": {"created"},  # a field of an answer: when
     "simulator/descriptions.py": {"error", "created"},  # fields of an answer
+    "simulator/distortion.py": {"created"},  # a field of an answer
     "simulator/lifecycle.py": {"error"},  # a level of log entries
     "simulator/result_routes.py": {"error"},  # a link
     "report/progress.py": {"running", "queued", "submitting", "canceled", "skipped"},  # words for people

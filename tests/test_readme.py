@@ -14,7 +14,7 @@ import pytest
 
 from campaigning import query
 from openeo_jobs.cli import main
-from openeo_jobs.simulator import Simulator
+from openeo_jobs.simulator import PROFILES, Simulator
 
 pytestmark = pytest.mark.wheel
 
@@ -74,7 +74,20 @@ def test_the_example_runs_unchanged_but_for_urls_and_login(
 def test_the_rehearsal_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     run_example("openeo_jobs.simulator")
-    assert re.search(r"\{'north-\d+': 1\}", capsys.readouterr().out)
+    assert capsys.readouterr().out == f"{dict.fromkeys(range(1, 11), 1)}\n"
+    assert query(
+        tmp_path / "rehearsal.sqlite", "SELECT status, count(*) FROM jobs GROUP BY 1 ORDER BY 1"
+    ) == [
+        ("error", 1),
+        ("finished", 9),
+    ]
+
+
+def test_every_profile_is_in_the_table() -> None:
+    rows = re.findall(r"^\| `([\w-]+)` \| (.*) \|$", README, flags=re.MULTILINE)
+    assert [row for row in rows if row[0] in PROFILES] == [
+        (name, profile.summary) for name, profile in PROFILES.items()
+    ]
 
 
 def test_the_job_database_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:

@@ -262,14 +262,14 @@ class TestListing:
 
         backend.on("GET", "/jobs", give)
 
-    @pytest.mark.parametrize("total", [0, 3, 99, 100, 101, 200, 350])
+    @pytest.mark.parametrize("total", [0, 3, 10, 20, 99, 100, 101, 200, 350])
     def test_every_page_is_read(self, backend, answer, gateway, total):
         self.paged(backend, answer, total)
         ids, is_complete = self.listed(gateway)
         assert ids == [f"j-{n}" for n in range(total)]
         assert is_complete
 
-    @pytest.mark.parametrize("total", [3, 101, 250])
+    @pytest.mark.parametrize("total", [3, 10, 101, 250])
     def test_a_backend_that_gives_everything_at_once_is_complete(self, backend, answer, gateway, total):
         self.paged(backend, answer, total, limits=False, links=False)
         ids, is_complete = self.listed(gateway)
@@ -283,9 +283,10 @@ class TestListing:
         assert len(ids) == total
         assert not is_complete
 
-    def test_a_capped_page_without_links_proves_nothing(self, backend, answer, gateway):
-        self.paged(backend, answer, 250, links=False, cap=100)
-        assert self.listed(gateway) == ([f"j-{n}" for n in range(100)], False)
+    @pytest.mark.parametrize("cap", [10, 20, 50, 100])
+    def test_a_capped_page_without_links_proves_nothing(self, backend, answer, gateway, cap):
+        self.paged(backend, answer, 250, links=False, cap=cap)
+        assert self.listed(gateway) == ([f"j-{n}" for n in range(cap)], False)
 
     def test_a_larger_page_with_room_left_proves_it(self, backend, answer, gateway):
         self.paged(backend, answer, 150, links=False)

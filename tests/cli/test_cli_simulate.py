@@ -13,6 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from openeo_jobs.cli.arguments import make_parser
+from openeo_jobs.cli.simulate import read_failures
+from openeo_jobs.simulator import PROFILES, Failures
+
 
 @pytest.mark.skipif(os.name != "posix", reason="sends SIGINT")
 def test_a_backend_answers_at_the_printed_url_until_it_is_interrupted(tmp_path: Path) -> None:
@@ -44,3 +48,32 @@ def test_figures_that_make_no_sense_are_wrong_usage(type_in, words: list[str]) -
     code, _, err = type_in("simulate", *words)
     assert code == 2
     assert words[0] in err
+
+
+def test_the_profiles_are_listed_one_a_line(type_in) -> None:
+    code, out, err = type_in("simulate", "--list-profiles")
+    assert (code, err) == (0, "")
+    assert [line.split(maxsplit=1) for line in out.splitlines()] == [
+        [name, profile.summary] for name, profile in PROFILES.items()
+    ]
+
+
+def test_a_profile_that_does_not_exist_is_wrong_usage(type_in) -> None:
+    code, out, err = type_in("simulate", "--profile", "nonsense")
+    assert (code, out) == (2, "")
+    assert "there is no profile 'nonsense'; there are: specification, " in err
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([], None),
+        (["--out-of-memory", "0.5"], Failures(out_of_memory=0.5)),
+        (
+            ["--profile", "other-answers", "--stage-failure", "0.2"],
+            Failures(out_of_memory=0.1, vanished=0.1, stage_failure=0.2),
+        ),
+    ],
+)
+def test_shares_that_are_given_change_those_of_the_profile(words: list[str], expected) -> None:
+    assert read_failures(make_parser().parse_args(["simulate", *words])) == expected

@@ -48,6 +48,7 @@ class Api:
     """Requests to a simulator, as one user."""
 
     def __init__(self, backend, user="user"):
+        self.backend = backend
         self.url = backend.url
         self.session = requests.Session()
         login = self.session.get(f"{self.url}/credentials/basic", auth=(user, "password"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,68 @@ def test_a_word_that_nobody_knows_is_kept_and_warned_about_once(bench: Bench, ca
     assert bench.status() is JobStatus.QUEUED_FOR_START
     assert bench.job().attempt.backend_status == "pondering"
     assert sum("pondering" in record.getMessage() for record in caplog.records) == 1
+
+
+def _end(bench: Bench, word: str) -> None:
+    """Let the batch job be told to have ended like that."""
+    bench.gateway.batch_jobs["north-1"].status = word
+    bench.round(60)
+    assert bench.status() == word
+
+
+def test_the_next_run_finds_an_end_that_was_corrected_and_calls_the_other_hook(bench: Bench) -> None:
+    bench.hooks = {JobStatus.CANCELED: lambda job: None, JobStatus.FINISHED: lambda job: None}
+    _end(bench, "canceled")
+    bench.gateway.batch_jobs["north-1"].status = "finished"
+    bench.round(60)
+    assert bench.status() is JobStatus.CANCELED, "nothing waits for it"
+    bench.restart()
+    bench.round(60)
+    bench.round(60)
+    assert bench.status() is JobStatus.FINISHED
+    assert bench.hook_calls == [(1, JobStatus.CANCELED), (1, JobStatus.FINISHED)]
+
+
+def test_the_results_of_an_end_that_was_corrected_are_fetched(bench: Bench) -> None:
+    _end(bench, "canceled")
+    bench.gateway.batch_jobs["north-1"].status = "finished"
+    bench.restart()
+    bench.round(60)
+    bench.round(60)
+    assert bench.job().results_status is ResultsStatus.DOWNLOADED
+
+
+def test_a_batch_job_without_results_is_asked_whether_it_has_finished_after_all(bench: Bench) -> None:
+    refusal = BackendRefusedError("failed", http_status=424)
+    bench.gateway.fail_next("download_results", refusal, times=5)
+    bench.gateway.fail_next("get_error_logs", refusal, times=5)
+    _end(bench, "finished")
+    bench.gateway.batch_jobs["north-1"].status = "error"
+    bench.round(3600)
+    job = bench.job()
+    assert (job.status, job.results_status, job.results_tries) == (JobStatus.ERROR, None, 0)
+
+
+def test_an_end_that_a_user_has_set_stays(bench: Bench) -> None:
+    _end(bench, "finished")
+    with sqlite3.connect(bench.folder / "jobs.sqlite") as connection:
+        connection.execute("UPDATE job SET status = 'canceled'")
+    connection.close()
+    bench.restart()
+    bench.round(60)
+    bench.round(60)
+    assert bench.status() is JobStatus.CANCELED
+
+
+def test_a_listing_that_lags_changes_no_end(bench: Bench) -> None:
+    _end(bench, "finished")
+    bench.restart()
+    asked = bench.count("get_batch_job")
+    bench.gateway.batch_jobs["north-1"].status = "running"
+    bench.round(60)
+    assert bench.status() is JobStatus.FINISHED
+    assert bench.count("list_batch_jobs") == 1
+    assert bench.count("get_batch_job") == asked
 
 
 def test_not_found_right_after_creation_is_normal(bench: Bench) -> None:

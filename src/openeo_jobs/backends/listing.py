@@ -13,20 +13,22 @@ from openeo_jobs.jobs import Listing, Observation
 
 PAGE_SIZE = 100
 PROBE_SIZE = 10
+"""Of a short page; caps are multiples of it."""
 
 
 def list_batch_jobs(transport: Transport) -> Listing:
     """Get `GET /jobs`, every page.
 
-    A backend that ignores `limit` and gives everything at once is fine. One that gives a round hundred and no
+    A backend that ignores `limit` and gives everything at once is fine. One that gives a round number and no
     link may have capped the list: then a short page is asked for. If that comes with a link, the backend does
-    page, and the absence of a link meant the end. If not, a page of twice the size must come back with room
-    left in it; else the listing is called incomplete.
+    page, and the absence of a link meant the end. If it is not short, but everything again, that was the end
+    as well, unless it is a round hundred. Else a page of twice the size must come back with room left in it,
+    or the listing is called incomplete.
     """
     reader = _Reader(transport)
     count = reader.read(PAGE_SIZE)
-    if count and count % PAGE_SIZE == 0 and not reader.has_followed:
-        reader.is_complete &= reader.does_page(PROBE_SIZE) or reader.has_room(2 * count, besides=count)
+    if count and count % PROBE_SIZE == 0 and not reader.has_followed:
+        reader.is_complete &= reader.is_whole(count) or reader.has_room(2 * count, besides=count)
     return Listing(batch_jobs=tuple(reader.found.values()), is_complete=reader.is_complete)
 
 
@@ -59,10 +61,12 @@ class _Reader:
         self.is_complete = False  # the link leads to the same page again and again
         return first or 0
 
-    def does_page(self, limit: int) -> bool:
-        """Say whether the backend gives a link when there is more than *limit*."""
+    def is_whole(self, count: int) -> bool:
+        """Say whether a short page, of fewer than *count*, shows that *count* without a link is the end."""
+        limit = min(PROBE_SIZE, count - 1)
         page = next(read_pages(self._transport, self._url, {"limit": limit}))
-        return page.next_url is not None
+        again, _ = self._take(page.document)
+        return page.next_url is not None or (again > limit and count % PAGE_SIZE != 0)
 
     def has_room(self, limit: int, *, besides: int) -> bool:
         """Say whether a page of *limit* comes back with more than *besides* entries, and not full."""

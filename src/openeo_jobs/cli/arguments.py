@@ -127,7 +127,10 @@ def _add_simulate(commands: Any) -> None:
     add("--folder", type=Path, help="where it keeps its batch jobs and its port (default: .simulator/NAME)",
         default=argparse.SUPPRESS)  # fmt: skip
     add("--port", type=int, default=0, help="of the first start; 0 takes a free one")
-    add("--seed", type=int, default=0, help="the same seed makes the same batch jobs fail")
+    add("--profile", metavar="NAME", default="specification",
+        help="the kind of backend: how it differs from the openEO API, and what goes wrong")  # fmt: skip
+    add("--list-profiles", action="store_true", help="list the profiles, and exit")
+    add("--seed", type=int, default=0, help="the same seed makes the same batch jobs and requests fail")
     for option, default, text in (
         ("--queue-seconds", (0.0, 2.0), "how long batch jobs wait"),
         ("--run-seconds", (2.0, 10.0), "how long they run"),
@@ -135,11 +138,13 @@ def _add_simulate(commands: Any) -> None:
         add(option, type=_seconds, nargs=2, metavar=("FROM", "TO"), default=default, help=text)
     add("--latency-seconds", type=_seconds, default=0.0, metavar="S", help="waited before every answer")
     add("--concurrent-jobs", type=int, metavar="N", default=argparse.SUPPRESS,
-        help="how many batch jobs of a user may be queued or running (default: any number)")  # fmt: skip
-    add("--out-of-memory", type=_share, default=0.0, metavar="SHARE",
-        help="of the rows, 0 to 1: fail until executor-memoryOverhead is 4G")  # fmt: skip
-    add("--stage-failure", type=_share, default=0.0, metavar="SHARE",
-        help="of the attempts, 0 to 1: fail without error logs")  # fmt: skip
+        help="how many batch jobs of a user may be active (default: as the profile says)")  # fmt: skip
+    for option, text in (
+        ("--out-of-memory", "of the rows, 0 to 1: fail until executor-memoryOverhead is 4G"),
+        ("--stage-failure", "of the attempts, 0 to 1: fail without error logs"),
+    ):
+        add(option, type=_share, metavar="SHARE", default=argparse.SUPPRESS,
+            help=f"{text} (default: as the profile says)")  # fmt: skip
     add("--unavailable", type=_seconds, nargs=2, metavar=("AFTER", "FOR"), default=argparse.SUPPRESS,
         help="answer 503 so long after the first batch job, for so long (default: never)")  # fmt: skip
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
+
+_CODES = {400: "BadRequest", 405: "MethodNotAllowed", 422: "UnprocessableContent", 501: "FeatureUnsupported"}
 
 
 class ApiError(Exception):
@@ -21,15 +24,22 @@ class ApiError(Exception):
         self.message = message
         self.headers = headers
 
-    def to_response(self) -> JSONResponse:
-        """Return the answer."""
-        body = {"code": self.code, "message": self.message, "links": []}
+    def to_response(self, *, has_number_as_code: bool = False) -> JSONResponse:
+        """Return the answer, with a text as its code, or a number as some backends have it."""
+        code = self.status if has_number_as_code else self.code
+        body: dict[str, Any] = {"code": code, "message": self.message, "links": []}
         return JSONResponse(body, status_code=self.status, headers=self.headers)
 
 
-def job_not_found(batch_job_id: str) -> ApiError:
+def job_not_found(batch_job_id: str, *, status: int = 404) -> ApiError:
     """There is no such batch job of this user."""
-    return ApiError(404, "JobNotFound", f"The batch job '{batch_job_id}' does not exist.")
+    message = f"The batch job '{batch_job_id}' does not exist."
+    return ApiError(status, "JobNotFound", message) if status == 404 else not_as_specified(status, message)
+
+
+def not_as_specified(status: int, message: str) -> ApiError:
+    """Refuse with another HTTP status than the one that the specification has."""
+    return ApiError(status, _CODES.get(status, "Internal"), message)
 
 
 def not_a_body(message: str) -> ApiError:
@@ -42,10 +52,14 @@ def parameter_invalid(name: str, value: str) -> ApiError:
     return ApiError(400, "ParameterInvalid", f"The value '{value}' of the parameter '{name}' is invalid.")
 
 
-async def answer_api_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer what a handler refused."""
-    assert isinstance(error, ApiError)
-    return error.to_response()
+def make_answer_api_error(*, has_number_as_code: bool) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """Make the handler that answers what others refused."""
+
+    async def answer_api_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, ApiError)
+        return error.to_response(has_number_as_code=has_number_as_code)
+
+    return answer_api_error
 
 
 async def answer_http_error(request: Request, error: Exception) -> JSONResponse:

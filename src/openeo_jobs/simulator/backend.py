@@ -9,7 +9,7 @@ import shutil
 import socket
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,10 +18,11 @@ from typing import Self
 
 from openeo_jobs.errors import UsageError
 from openeo_jobs.simulator.access import Keys
-from openeo_jobs.simulator.api_errors import ApiError
 from openeo_jobs.simulator.app import build_app
-from openeo_jobs.simulator.faults import Answer, Faults, Span
-from openeo_jobs.simulator.planning import Failures, Profile
+from openeo_jobs.simulator.deviations import Deviations
+from openeo_jobs.simulator.faults import Fault, Faults, Span
+from openeo_jobs.simulator.planning import Failures, Treatment
+from openeo_jobs.simulator.profiles import SPECIFICATION, find_profile
 from openeo_jobs.simulator.registry import Registry
 from openeo_jobs.simulator.request_log import LoggedRequest, RequestLog
 from openeo_jobs.simulator.server import HOST, ServerThread, bind
@@ -48,8 +49,12 @@ class Simulator:
     - `folder`: where the batch jobs, the port and the log of requests lie. Started again there, also after
       kill -9, it goes on at the same url, and logins stay valid; meanwhile batch jobs have gone on. None: a
       temporary folder, which is deleted with this object.
+    - `profile`: the kind of backend, one of `PROFILES`; what else is given is added (`faults`) or takes
+      precedence (`failures`, `deviations`, `concurrent_jobs`).
     - `seed`, `queue_seconds`, `run_seconds`, `failures`: how long batch jobs wait and run, drawn evenly from
       these ranges, and which fail. The same seed, title (without tag) and process meet the same fate.
+    - `faults`: what happens to shares of the requests, drawn from the seed.
+    - `deviations`: how it differs from the openEO API 1.2.0.
     - `latency_seconds`: waited before every request is carried out.
     - `concurrent_jobs`: how many batch jobs of a user may be queued or running; the next start is refused.
     - `unavailable`: (after, for) seconds: a span of 503 that begins so long after the first `POST /jobs`.
@@ -57,31 +62,42 @@ class Simulator:
     - `name`: for people, and the beginning of the ids of batch jobs.
     - `clock`: tells the time, as aware datetimes; tests pass one that they can move.
 
-    Raises `UsageError` on `start` when the port is taken.
+    Whatever goes wrong, `truth` and `requests` tell what really happened.
+
+    Raises `UsageError` for a profile that does not exist, and on `start` when the port is taken.
     """
 
     def __init__(
         self,
         *,
         folder: Path | str | None = None,
+        profile: str = SPECIFICATION,
         seed: int = 0,
         queue_seconds: tuple[float, float] = (0.0, 0.1),
         run_seconds: tuple[float, float] = (0.1, 0.3),
         latency_seconds: float = 0.0,
         concurrent_jobs: int | None = None,
         failures: Failures | None = None,
+        faults: Iterable[Fault] = (),
+        deviations: Deviations | None = None,
         unavailable: tuple[float, float] | None = None,
         port: int = 0,
         name: str = "north",
         clock: Callable[[], datetime] = _read_clock,
     ) -> None:
+        kind = find_profile(profile)
         self.name = name
         self.folder = Path(folder) if folder is not None else _make_temporary_folder(self)
-        self._profile = Profile(
-            seed=seed, queue_seconds=queue_seconds, run_seconds=run_seconds, failures=failures or Failures()
+        self._treatment = Treatment(
+            seed=seed,
+            queue_seconds=queue_seconds,
+            run_seconds=run_seconds,
+            failures=failures or kind.failures,
         )
+        self._faults = (*kind.faults, *faults)
+        self._deviations = deviations or kind.deviations
         self._latency_seconds = latency_seconds
-        self._concurrent_jobs = concurrent_jobs
+        self._concurrent_jobs = kind.concurrent_jobs if concurrent_jobs is None else concurrent_jobs
         self._unavailable = unavailable
         self._port = port
         self._clock = clock
@@ -95,8 +111,9 @@ class Simulator:
         known = self._read_address()
         listener = bind(self._port or known.port)
         known.port = listener.getsockname()[1]
-        _write_whole(self.folder / _ADDRESS, json.dumps(asdict(known)))
-        self._last = self._open_session(f"http://{HOST}:{known.port}", listener, Keys(known.secret))
+        self._write_address(known)
+        keys = Keys(known.secret, generation=known.generation)
+        self._last = self._open_session(f"http://{HOST}:{known.port}", listener, keys)
         self._last.server.start()
 
     def stop(self) -> None:
@@ -149,9 +166,28 @@ class Simulator:
         With *after_effect* they are carried out before: a 504 for a batch job that was created, for example.
         `fail_next("POST", "^/jobs$", 504, "Timeout", after_effect=True)` is just that.
         """
-        error = ApiError(status, code, message, headers=headers)
-        answer = Answer(method=method, path=re.compile(path_regex), error=error, after_effect=after_effect)
-        self._session.faults.add_answers(answer, times=times)
+        fault = Fault(
+            endpoint="*",
+            kind="answer",
+            after_effect=after_effect,
+            status=status,
+            code=code,
+            message=message,
+            headers=headers or {},
+        )
+        self._session.faults.hit_next(method, path_regex, fault, times=times)
+
+    def drop_next(self, method: str, path_regex: str, *, times: int = 1, after_effect: bool = False) -> None:
+        """Close the connections of the next *times* requests that match, as in `fail_next`, unanswered."""
+        fault = Fault(endpoint="*", kind="drop", after_effect=after_effect)
+        self._session.faults.hit_next(method, path_regex, fault, times=times)
+
+    def expire_tokens(self) -> None:
+        """Let no token be valid any more that was handed out before, not even after a restart."""
+        known = self._read_address()
+        known.generation += 1
+        self._write_address(known)
+        self._session.service.keys.generation = known.generation
 
     def requests(self, method: str | None = None, path: str | None = None) -> list[LoggedRequest]:
         """Return the requests since the folder was new, in the order of their answers; *path* is a regex."""
@@ -176,22 +212,27 @@ class Simulator:
         path = self.folder / _ADDRESS
         return _Address(**json.loads(path.read_text())) if path.exists() else _Address()
 
+    def _write_address(self, address: _Address) -> None:
+        _write_whole(self.folder / _ADDRESS, json.dumps(asdict(address)))
+
     def _open_session(self, url: str, listener: socket.socket, keys: Keys) -> _Session:
         registry = Registry(self.folder / _BATCH_JOBS)
         log = RequestLog(self.folder / _REQUESTS)
-        first = next(iter(registry.list_all()), None)
         service = Service(
             name=self.name,
             registry=registry,
-            profile=self._profile,
+            treatment=self._treatment,
+            deviations=self._deviations,
             keys=keys,
             clock=self._clock,
             concurrent_jobs=self._concurrent_jobs,
         )
         faults = Faults(
+            self._faults,
+            seed=self._treatment.seed,
             latency_seconds=self._latency_seconds,
             unavailable=self._unavailable,
-            first_created_at=first.created_at if first else None,
+            first_created_at=registry.get_first_created_at(),
         )
         server = ServerThread(build_app(service, url=url, faults=faults, log=log), listener)
         return _Session(url=url, service=service, faults=faults, log=log, server=server)
@@ -203,6 +244,7 @@ class _Address:
 
     port: int = 0
     secret: str = field(default_factory=secrets.token_hex)
+    generation: int = 0
 
 
 @dataclass(slots=True, kw_only=True)

@@ -42,7 +42,7 @@ def format_time(at: datetime) -> str:
 
 def describe_job(job: BatchJob, now: datetime) -> dict[str, Any]:
     """Return what `GET /jobs/{id}` says: the body as it was sent, and what became of it."""
-    status = job.status_at(now)
+    status = job.word_at(now)
     return {
         **job.body,
         "id": job.id,

@@ -70,6 +70,8 @@ def _encode_execution(execution: Execution) -> dict[str, Any]:
         "ends_at": execution.ends_at.isoformat(),
         "failure": failure and {"code": failure.code, "message": failure.message, "level": failure.level},
         "stopped_at": _encode_time(execution.stopped_at),
+        "vanishes_at": _encode_time(execution.vanishes_at),
+        "corrected_at": _encode_time(execution.corrected_at),
     }
 
 
@@ -96,6 +98,8 @@ def _decode_execution(members: Mapping[str, Any]) -> Execution:
         ends_at=datetime.fromisoformat(members["ends_at"]),
         failure=Problem(**members["failure"]) if members["failure"] else None,
         stopped_at=_decode_time(members["stopped_at"]),
+        vanishes_at=_decode_time(members.get("vanishes_at")),
+        corrected_at=_decode_time(members.get("corrected_at")),
     )
 
 

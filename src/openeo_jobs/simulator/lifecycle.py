@@ -16,6 +16,8 @@ from openeo_jobs.status import JobStatus
 ACTIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 """The statuses that hold a place under the concurrency limit, and in which a batch job is locked."""
 
+_TOLD_AT_FIRST = {JobStatus.FINISHED: JobStatus.CANCELED, JobStatus.ERROR: JobStatus.FINISHED}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -28,7 +30,11 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """One start of a batch job, from its queue to its end. `key` seeds everything random about it."""
+    """One start of a batch job, from its queue to its end. `key` seeds everything random about it.
+
+    `vanishes_at`: from then on nobody finds the batch job any more. `corrected_at`: until then its end is
+    told wrongly, `canceled` for `finished` and `finished` for `error`.
+    """
 
     key: str
     queued_at: datetime
@@ -36,6 +42,8 @@ class Execution:
     ends_at: datetime
     failure: Problem | None = None
     stopped_at: datetime | None = None
+    vanishes_at: datetime | None = None
+    corrected_at: datetime | None = None
 
     @property
     def ended_at(self) -> datetime:
@@ -56,6 +64,17 @@ class Execution:
         if now < self.ends_at:
             return JobStatus.RUNNING
         return JobStatus.FINISHED if self.failure is None else JobStatus.ERROR
+
+    def word_at(self, now: datetime) -> JobStatus:
+        """Return the status that is told at *now*, which is not always the right one."""
+        status = self.status_at(now)
+        if self.corrected_at is None or now >= self.corrected_at:
+            return status
+        return _TOLD_AT_FIRST.get(status, status)
+
+    def as_of(self, at: datetime) -> Execution:
+        """Return what was known at *at*: nothing of a later stop."""
+        return replace(self, stopped_at=None) if self.stopped_at and self.stopped_at > at else self
 
     def changed_at(self, now: datetime) -> datetime:
         """Return when the status that it has at *now* began."""
@@ -97,6 +116,24 @@ class BatchJob:
     def status_at(self, now: datetime) -> JobStatus:
         """Return the status at *now*."""
         return self.latest.status_at(now) if self.latest else JobStatus.CREATED
+
+    def word_at(self, now: datetime) -> JobStatus:
+        """Return the status that is told at *now*."""
+        return self.latest.word_at(now) if self.latest else JobStatus.CREATED
+
+    def has_vanished_at(self, now: datetime) -> bool:
+        """Say whether nobody finds it any more at *now*."""
+        return (at := self.vanishes_at) is not None and at <= now
+
+    @property
+    def vanishes_at(self) -> datetime | None:
+        """When it vanishes; a restart does not bring it back."""
+        return min((one.vanishes_at for one in self.executions if one.vanishes_at), default=None)
+
+    def as_of(self, at: datetime) -> BatchJob:
+        """Return what was known at *at*."""
+        executions = (one.as_of(at) for one in self.executions if one.queued_at <= at)
+        return replace(self, executions=tuple(executions))
 
     def is_active_at(self, now: datetime) -> bool:
         """Say whether it is queued or running at *now*."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -37,14 +38,20 @@ class Registry:
         """Return every batch job, the deleted ones included; also from another thread."""
         return tuple(self._jobs.values())
 
-    def list_page(self, user: str, *, after: int, limit: int | None) -> list[tuple[int, BatchJob]]:
-        """Return up to *limit* batch jobs of *user* behind place *after*, oldest first, with their places."""
+    def list_page(
+        self, is_wanted: Callable[[BatchJob], bool], *, after: int, limit: int | None
+    ) -> list[tuple[int, BatchJob]]:
+        """Return up to *limit* batch jobs that are wanted behind place *after*, oldest first, with places."""
         found = (
             (place, job)
             for place in range(after, len(self._order))
-            if (job := self.get(self._order[place])) is not None and job.user == user
+            if (job := self.get(self._order[place])) is not None and is_wanted(job)
         )
         return list(islice(((place + 1, job) for place, job in found), limit))
+
+    def get_first_created_at(self) -> datetime | None:
+        """Return when the first batch job was created; None while there is none."""
+        return self._jobs[self._order[0]].created_at if self._order else None
 
     def count(self) -> int:
         """Count the batch jobs that ever were."""

@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from openeo_jobs.simulator.connections import BROKEN_OFF
 
 _NOTES = "openeo_jobs.notes"
 _WITH_BATCH_JOB = ("jobs", "assets")
@@ -22,7 +24,8 @@ class LoggedRequest:
     """A request and how it was answered.
 
     `batch_job_id` is the one in the path; for `POST /jobs` the one that was created, whatever was answered.
-    `title` is that of the body of `POST /jobs`. `status` is None where nothing was answered.
+    `title` is that of the body of `POST /jobs`. `status` is None where nothing was answered. `fault` is what
+    went wrong on purpose: None, or for example `drop after the effect`.
     """
 
     at: datetime
@@ -32,6 +35,7 @@ class LoggedRequest:
     status: int | None
     batch_job_id: str | None
     title: str | None
+    fault: str | None = None
 
 
 class RequestLog:
@@ -75,18 +79,17 @@ class RequestLogLayer:
         if body is None:
             return
         title = _read_title(body) if (scope["method"], scope["path"]) == ("POST", "/jobs") else None
-        notes = scope[_NOTES] = {"batch_job_id": _read_batch_job_id(scope["path"])}
+        notes = scope[_NOTES] = _Notes(batch_job_id=_read_batch_job_id(scope["path"]))
         is_logged = False
 
         def log(status: int | None) -> None:
             nonlocal is_logged
             is_logged = True
-            batch_job_id = notes["batch_job_id"]
-            self._log.append(_describe(scope, at=at, status=status, title=title, batch_job_id=batch_job_id))
+            self._log.append(_describe(scope, notes, at=at, status=status, title=title))
 
         async def send_logged(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                log(message["status"])
+            if message["type"] in ("http.response.start", BROKEN_OFF) and not is_logged:
+                log(message.get("status"))
             await send(message)
 
         # Canceled means that the server stops and the connection is gone: nobody is left to be told.
@@ -98,10 +101,25 @@ class RequestLogLayer:
 
 def note_batch_job(scope: Scope, batch_job_id: str) -> None:
     """Tell the log which batch job the request has created."""
-    scope[_NOTES]["batch_job_id"] = batch_job_id
+    scope[_NOTES].batch_job_id = batch_job_id
 
 
-def _describe(scope: Scope, *, at: datetime, status: int | None, **known: str | None) -> LoggedRequest:
+def note_fault(scope: Scope, description: str) -> None:
+    """Tell the log what goes wrong with the request on purpose."""
+    scope[_NOTES].faults.append(description)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Notes:
+    """What the log is told about a request while it is handled."""
+
+    batch_job_id: str | None
+    faults: list[str] = field(default_factory=list)
+
+
+def _describe(
+    scope: Scope, notes: _Notes, *, at: datetime, status: int | None, title: str | None
+) -> LoggedRequest:
     query = scope["query_string"].decode("latin-1")
     return LoggedRequest(
         at=at,
@@ -109,8 +127,9 @@ def _describe(scope: Scope, *, at: datetime, status: int | None, **known: str | 
         path=scope["path"],
         query=query,
         status=status,
-        batch_job_id=known["batch_job_id"],
-        title=known["title"],
+        batch_job_id=notes.batch_job_id,
+        title=title,
+        fault=", ".join(notes.faults) or None,
     )
 
 

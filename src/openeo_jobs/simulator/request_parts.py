@@ -7,19 +7,13 @@ from typing import Any
 
 from starlette.requests import Request
 
-from openeo_jobs.simulator.access import Keys
-from openeo_jobs.simulator.api_errors import ApiError, not_a_body, parameter_invalid
+from openeo_jobs.simulator.api_errors import not_a_body, parameter_invalid
+from openeo_jobs.simulator.service import Service
 
 
-def get_user(request: Request, keys: Keys) -> str:
+def get_user(request: Request, service: Service) -> str:
     """Return the user whose bearer token *request* carries."""
-    authorization = request.headers.get("authorization")
-    if authorization is None:
-        raise ApiError(401, "AuthenticationRequired", "Unauthorized: log in first.")
-    user = keys.read_token(authorization)
-    if user is None:
-        raise ApiError(403, "TokenInvalid", "Authorization token is invalid or has expired. Log in again.")
-    return user
+    return service.identify(request.headers.get("authorization"))
 
 
 async def read_object(request: Request) -> dict[str, Any]:

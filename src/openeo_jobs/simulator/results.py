@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import quote
 
-from openeo_jobs.simulator.access import Keys
 from openeo_jobs.simulator.assets import ResultFile, get_bbox
 from openeo_jobs.simulator.collections import STAC_VERSION
 from openeo_jobs.simulator.lifecycle import BatchJob
@@ -15,9 +13,9 @@ from openeo_jobs.status import JobStatus
 
 
 def describe_results(
-    job: BatchJob, files: Sequence[ResultFile], *, status: JobStatus, url: str, keys: Keys
+    job: BatchJob, files: Sequence[ResultFile], *, status: JobStatus, link: Callable[[str], str]
 ) -> dict[str, Any]:
-    """Return what `GET /jobs/{id}/results` says; every href can be read without logging in."""
+    """Return what `GET /jobs/{id}/results` says; *link* makes the href that a path can be read by."""
     path = f"/jobs/{job.id}/results"
     return {
         "type": "Collection",
@@ -33,26 +31,22 @@ def describe_results(
         },
         "openeo:status": status.value,
         "links": [
-            {"rel": "self", "href": f"{url}{path}", "type": "application/json"},
-            {"rel": "canonical", "href": _sign(path, url, keys), "type": "application/json"},
+            {"rel": "self", "href": link(path).partition("?")[0], "type": "application/json"},
+            {"rel": "canonical", "href": link(path), "type": "application/json"},
         ],
-        "assets": {file.name: _describe_file(file, job, url=url, keys=keys) for file in files},
+        "assets": {file.name: _describe_file(file, link(f"/assets/{job.id}/{file.name}")) for file in files},
     }
 
 
-def _describe_file(file: ResultFile, job: BatchJob, *, url: str, keys: Keys) -> dict[str, Any]:
+def _describe_file(file: ResultFile, href: str) -> dict[str, Any]:
     return {
-        "href": _sign(f"/assets/{job.id}/{file.name}", url, keys),
+        "href": href,
         "type": file.media_type,
         "title": file.name,
         "roles": [file.role],
         "file:size": len(file.content),
         "file:checksum": file.checksum,
     }
-
-
-def _sign(path: str, url: str, keys: Keys) -> str:
-    return f"{url}{quote(path)}?signature={keys.sign(path)}"
 
 
 def _get_interval(job: BatchJob) -> list[Any]:

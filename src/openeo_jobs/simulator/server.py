@@ -13,6 +13,7 @@ from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
 from openeo_jobs.errors import UsageError
+from openeo_jobs.simulator.connections import Protocol
 
 HOST = "127.0.0.1"
 
@@ -47,7 +48,7 @@ class ServerThread:
             app,
             lifespan="off",
             ws="none",
-            http="h11",
+            http=Protocol,
             loop="asyncio",
             interface="asgi3",
             log_config=None,

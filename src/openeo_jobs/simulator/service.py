@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from openeo_jobs.simulator.access import Keys
-from openeo_jobs.simulator.api_errors import ApiError, job_not_found
+from openeo_jobs.simulator.api_errors import ApiError, job_not_found, not_as_specified
 from openeo_jobs.simulator.assets import ResultFile, make_files
 from openeo_jobs.simulator.descriptions import CREDITS_PER_SECOND
+from openeo_jobs.simulator.deviations import Deviations
 from openeo_jobs.simulator.lifecycle import BatchJob
-from openeo_jobs.simulator.planning import Profile, make_key, plan_execution
+from openeo_jobs.simulator.planning import Treatment, make_key, plan_execution
 from openeo_jobs.simulator.registry import Registry
+from openeo_jobs.simulator.sight import Sight
 from openeo_jobs.status import JobStatus
 
 Clock = Callable[[], datetime]
@@ -29,24 +31,55 @@ class Service:
         *,
         name: str,
         registry: Registry,
-        profile: Profile,
+        treatment: Treatment,
+        deviations: Deviations,
         keys: Keys,
         clock: Clock,
         concurrent_jobs: int | None,
     ) -> None:
         self.name = name
         self.registry = registry
-        self.profile = profile
+        self.treatment = treatment
+        self.deviations = deviations
+        self.sight = Sight(deviations, seed=treatment.seed, first_created_at=registry.get_first_created_at)
         self.keys = keys
         self.clock = clock
         self.concurrent_jobs = concurrent_jobs
 
-    def find(self, batch_job_id: str, user: str) -> BatchJob:
-        """Return the batch job; those of other users do not exist."""
+    def log_in(self, user: str) -> str:
+        """Return a new token of *user*."""
+        return self.keys.make_token(user, until_at=self._add(self.deviations.token_seconds))
+
+    def identify(self, authorization: str | None) -> str:
+        """Return the user of a header `Authorization`."""
+        if authorization is None:
+            raise ApiError(401, "AuthenticationRequired", "Unauthorized: log in first.")
+        user = self.keys.read_token(authorization, now=self.clock())
+        if user is None:
+            message = "Authorization token is invalid or has expired. Log in again."
+            status = self.deviations.answers.bad_token
+            if status in (401, 403):
+                raise ApiError(status, "TokenInvalid", message)
+            raise not_as_specified(status, message)
+        return user
+
+    def sign(self, path: str) -> str:
+        """Make the query of a link by which anybody can read *path*."""
+        return self.keys.sign(path, until_at=self._add(self.deviations.files.link_seconds))
+
+    def find(self, batch_job_id: str, user: str | None) -> BatchJob:
+        """Return the batch job; those of other users do not exist. None: whosever it is."""
         job = self.registry.get(batch_job_id)
-        if job is None or job.user != user:
-            raise job_not_found(batch_job_id)
+        if job is None or user not in (None, job.user) or not self.sight.knows(job, self.clock()):
+            raise job_not_found(batch_job_id, status=self.deviations.answers.unknown_job)
         return job
+
+    def list_page(self, user: str, *, after: int, limit: int | None) -> list[tuple[int, BatchJob]]:
+        """Return up to *limit* batch jobs that *user* sees behind place *after*, with their places."""
+        now = self.clock()
+        return self.registry.list_page(
+            lambda job: job.user == user and self.sight.lists(job, now), after=after, limit=limit
+        )
 
     def create(self, body: Mapping[str, Any], user: str) -> BatchJob:
         """Create a batch job, which does nothing until it is started."""
@@ -80,7 +113,7 @@ class Service:
         self._require_place(job, now)
         attempt = self.registry.count_starts(make_key(job.body)) + 1
         self.registry.put(
-            job.started_with(plan_execution(job.body, profile=self.profile, attempt=attempt, now=now))
+            job.started_with(plan_execution(job.body, treatment=self.treatment, attempt=attempt, now=now))
         )
 
     def stop(self, job: BatchJob) -> None:
@@ -106,7 +139,7 @@ class Service:
 
     def estimate(self) -> dict[str, Any]:
         """Return what a batch job will probably cost and take: the mean of what this backend does."""
-        seconds = sum(self.profile.run_seconds) / 2
+        seconds = sum(self.treatment.run_seconds) / 2
         return {
             "costs": round(seconds * CREDITS_PER_SECOND, 2),
             "duration": f"PT{seconds:.3f}S",
@@ -123,7 +156,10 @@ class Service:
         limit = self.concurrent_jobs
         if limit is not None and self.registry.count_active(job.user, now) >= limit:
             message = f"Job was not started because concurrent job limit ({limit}) is reached."
-            raise ApiError(400, "ConcurrentJobLimit", message)
+            raise ApiError(self.deviations.answers.start_beyond, "ConcurrentJobLimit", message)
+
+    def _add(self, seconds: float | None) -> datetime | None:
+        return None if seconds is None else self.clock() + timedelta(seconds=seconds)
 
 
 def _require_process(process: object) -> None:

@@ -75,11 +75,11 @@ class ServiceRoutes:
             raise ApiError(
                 403, "CredentialsInvalid", f"Credentials are not correct; the password is '{PASSWORD}'."
             )
-        return JSONResponse({"access_token": self._service.keys.make_token(credentials[0])})
+        return JSONResponse({"access_token": self._service.log_in(credentials[0])})
 
     async def get_me(self, request: Request) -> JSONResponse:
         """Answer `GET /me`."""
-        user = get_user(request, self._service.keys)
+        user = get_user(request, self._service)
         return JSONResponse(
             {"user_id": user, "name": user, "default_plan": "free", "budget": None, "links": []}
         )

@@ -21,6 +21,7 @@ class TrueBatchJob:
     - `campaign`: the campaign from the tag; None without a tag.
     - `starts`: how often a start request put it into the queue.
     - `executions`: how often it ran, or will: the starts less those that were stopped in the queue.
+    - `vanishes_at`: from when on nobody finds it; None: never. Its `status` is what it is all the same.
     - `costs`: credits, of all executions; None while the latest one has not ended.
     """
 
@@ -34,6 +35,7 @@ class TrueBatchJob:
     status: JobStatus
     starts: int
     executions: int
+    vanishes_at: datetime | None
     costs: float | None
 
 
@@ -87,6 +89,7 @@ def _describe(job: BatchJob, now: datetime) -> TrueBatchJob:
         status=job.status_at(now),
         starts=len(job.executions),
         executions=sum(execution.ever_ran for execution in job.executions),
+        vanishes_at=job.vanishes_at,
         costs=get_costs(job, now),
     )
 

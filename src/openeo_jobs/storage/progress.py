@@ -106,8 +106,10 @@ _CURRENCY = sa.select(backend.c.currency).where(backend.c.id == attempt.c.backen
 
 def _record(connection: sa.Connection, step: Step, *, at: datetime) -> None:
     values: dict[str, Any] = {}
-    if step.status is JobStatus.FINISHED and step.job.status is not JobStatus.FINISHED:
-        values["results_status"] = step.results_status
+    if step.status is not step.job.status and JobStatus.FINISHED in (step.status, step.job.status):
+        results_status = step.results_status if step.status is JobStatus.FINISHED else None
+        values = {"results_status": results_status, "results_tries": 0}
+        values |= {"results_not_before": None, "results_error": None}
     change_status(connection, step.job, step.status, at=at, reason=step.reason, **values)
     changed = _attempt_changes(step, at=at)
     if "costs" in changed:
@@ -135,6 +137,8 @@ def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
         new["running_start_time"] = at
     if step.status in ENDED and old.ended_at is None:
         new["ended_at"] = at
+    if step.job.status in ENDED - {step.status}:
+        new["hook_returned_at"] = None  # the hook of another end is due
     return {name: value for name, value in new.items() if value != getattr(old, name)}
 
 

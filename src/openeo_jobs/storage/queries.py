@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from openeo_jobs.jobs import Job, ResultsStatus, StatusChange
-from openeo_jobs.status import ACTIVE, JobStatus, upstream_word
+from openeo_jobs.status import ACTIVE, ENDED, JobStatus, upstream_word
 from openeo_jobs.storage.campaigns import latest_change
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import is_open
@@ -142,6 +142,24 @@ class Jobs:
             .order_by(job.c.id)
         )
 
+    def has_ended(self, backend_name: str) -> bool:
+        """Say whether a job has ended as this backend said."""
+        with self._database.reading() as connection:
+            return _count(connection, _ended_on(backend_name)) > 0
+
+    def ended_otherwise(self, backend_name: str, words: Mapping[str, str]) -> list[Job]:
+        """Return the jobs that have ended as this backend said, but by *words* in another way.
+
+        *words* has the statuses of batch jobs by their ids; a word that is no end says nothing.
+        """
+        known = _of_jobs(job.c.id, job.c.status, batch_job.c.batch_job_id).outerjoin(
+            batch_job, batch_job.c.id == attempt.c.chosen_id
+        )
+        with self._database.reading() as connection:
+            found = connection.execute(known.where(_ended_on(backend_name)).order_by(job.c.id)).all()
+        differing = [number for number, status, one in found if words.get(one) in ENDED - {status}]
+        return [each for number in differing if (each := self.one(number)) is not None]
+
     def count_by_status(self) -> dict[JobStatus, int]:
         """Count the jobs of each status that occurs."""
         with self._database.reading() as connection:
@@ -235,6 +253,12 @@ class Jobs:
 
 
 _OWN_WORDS = sa.cast(job.c.id, sa.Text) + " " + job.c.user_status
+
+
+def _ended_on(backend_name: str) -> sa.ColumnElement[bool]:
+    """Return the condition for a job that has ended as its backend said, not as a user or a file did."""
+    as_told = attempt.c.backend_status == job.c.status
+    return sa.and_(job.c.status.in_(sorted(ENDED)), as_told, backend.c.name == backend_name)
 
 
 def _count(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> int:

@@ -14,6 +14,7 @@ from openeo_jobs.jobs import Asset, ErrorClass, Job
 from openeo_jobs.policy.endings import error_message, next_download
 from openeo_jobs.policy.failures import make_remote_failure
 from openeo_jobs.status import JobStatus
+from openeo_jobs.tracking import poller
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log
 
@@ -45,6 +46,7 @@ def record_results(run: Run, results: Sequence[Done]) -> None:
             run.store.endings.record_downloaded(done.subject, done.value, at=run.now())
         else:
             _try_again(run, done.subject, done.error, what="results")
+            poller.ask_again(run, [done.subject])  # perhaps it has not finished after all
 
 
 def record_error_logs(run: Run, results: Sequence[Done]) -> None:

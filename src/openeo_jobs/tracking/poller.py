@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.errors import BackendRefusedError, JobMovedError
@@ -27,6 +27,12 @@ def ask(run: Run, backend_names: Collection[str]) -> None:
     """Ask these backends for every batch job that has not ended."""
     run.stats["track_statuses"] += 1
     for job in run.store.jobs.polled(backend_names):
+        run.ask("poll", job, _describe)
+
+
+def ask_again(run: Run, jobs: Iterable[Job]) -> None:
+    """Ask for batch jobs that have ended: what was said last may not be the last word."""
+    for job in jobs:
         run.ask("poll", job, _describe)
 
 

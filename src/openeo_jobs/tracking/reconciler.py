@@ -22,6 +22,7 @@ from openeo_jobs.policy.submission import (
     titles_are_dropped,
 )
 from openeo_jobs.status import BACKEND_WORDS, JobStatus
+from openeo_jobs.tracking import poller
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log
 from openeo_jobs.tracking.steps import make_step
@@ -29,7 +30,7 @@ from openeo_jobs.tracking.steps import make_step
 
 def reconcile(run: Run, backend_names: Collection[str]) -> None:
     """Settle every row whose `start_job` did not return; where it takes a listing, ask for one."""
-    wanted = _settle_all(run)
+    wanted = _settle_all(run) | _find_ended_before(run, backend_names)
     wanted |= {str(job.backend_name) for job in _lost_candidates(run, backend_names)}
     for name in wanted & set(backend_names):
         gateway = run.gateways[name]
@@ -52,7 +53,16 @@ def record(run: Run, results: Sequence[Done]) -> None:
             _each(_look_up, run, job, post, listing)
         for job in _lost_candidates(run, [name]):
             _each(_judge_lost, run, job, listing)
+        words = {seen.batch_job_id: seen.status for seen in listing.batch_jobs}
+        poller.ask_again(run, run.store.jobs.ended_otherwise(name, words))
     _settle_all(run)
+
+
+def _find_ended_before(run: Run, backend_names: Collection[str]) -> set[str]:
+    """Return the backends where rows have ended before this run, once: their ends are looked at again."""
+    new = set(backend_names) - run.looked_at
+    run.looked_at |= new
+    return {name for name in new if run.store.jobs.has_ended(name)}
 
 
 def _each(act: Callable[..., None], run: Run, job: Job, *rest: Any) -> None:

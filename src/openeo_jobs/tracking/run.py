@@ -105,6 +105,8 @@ class Run:
     logged: set[tuple[object, ...]] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
     """The backends that did what they were asked for, in this round."""
+    looked_at: set[str] = field(default_factory=set)
+    """The backends of which this run knows whether rows have ended there before it."""
     suspects: dict[str, Exception] = field(default_factory=dict)
     """The backends that seem not to be there, in this round, and why."""
 
