@@ -12,7 +12,7 @@ import pytest
 import shapely
 from openeo.extra.job_management import CsvJobDatabase, ParquetJobDatabase
 
-from campaigning import make_rows, query, start_job
+from campaigning import PROCESS, make_rows, query, start_job
 from openeo_jobs import create_job_db
 from openeo_jobs.errors import MirrorError
 
@@ -143,7 +143,7 @@ def test_restart_loops_lose_no_row_and_run_none_twice(
         return start_job(row, connection)
 
     def stop_with_a_job_running(row, **kwargs):
-        if len(list(Path().glob("*.tries"))) >= 20:
+        if any(one.status == "running" for one in north.truth().batch_jobs[10:]):
             raise KeyboardInterrupt
         return fail_at_first(row, **kwargs)
 
@@ -151,6 +151,7 @@ def test_restart_loops_lose_no_row_and_run_none_twice(
         make_manager(north).run_jobs(make_rows(rows), stop_with_a_job_running, csv)
     active = {one for (one,) in query(tmp_path / "jobs.sqlite", "SELECT id FROM jobs WHERE status IN "
                                       "('created', 'queued', 'running', 'queued_for_start')")}  # fmt: skip
+    assert active
     for loop in range(4):
         frame = CsvJobDatabase(csv).read()
         frame.loc[frame["status"].isin(["error", "start_failed"]), ["status", "id"]] = ["not_started", None]
@@ -167,6 +168,27 @@ def test_restart_loops_lose_no_row_and_run_none_twice(
     assert set(north.truth().executions_per_row.values()) == {1}
     assert active <= {one for (one,) in query(tmp_path / "jobs.sqlite", "SELECT id FROM jobs")}
     assert not list(tmp_path.glob("*.edited*"))
+
+
+def test_rows_that_are_alike_are_told_apart_by_their_ids(make_manager, north, tmp_path: Path) -> None:
+    csv, calls = tmp_path / "jobs.csv", []
+
+    def fail_the_second(row, connection, **kwargs):
+        calls.append(row)
+        if len(calls) == 2:
+            raise ValueError("no")
+        return connection.create_job(PROCESS, title="alike")
+
+    manager = make_manager(north, parallel_jobs=1)
+    manager.run_jobs(pd.DataFrame({"tile": ["same"] * 4}), fail_the_second, csv)
+    frame = pd.read_csv(csv)
+    frame.loc[1, "status"] = "not_started"
+    frame.iloc[[3, 1, 0, 2]].to_csv(csv, index=False)
+    manager.run_jobs(None, fail_the_second, csv)
+    assert query(tmp_path / "jobs.sqlite", "SELECT job, count(*) FROM attempts GROUP BY 1") == [
+        *((1, 1), (2, 2), (3, 1), (4, 1))
+    ]
+    assert list(north.truth().executions.values()) == [1] * 4
 
 
 def test_an_active_row_is_never_reset_by_a_file(make_manager, north, tmp_path: Path, caplog) -> None:
