@@ -28,7 +28,7 @@ MANAGER = (
 LAYERS = (
     ("errors",),
     ("status",),
-    ("jobs",),
+    ("jobs", "history"),
     ("policy",),
     ("storage", "backends"),
     ("tracking", "frames"),
