@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,18 @@ def find_hooks(manager: MultiBackendJobManager, original: type) -> dict[JobStatu
     }
 
 
+def asks_for_attempt(start_job: StartJob) -> bool:
+    """Say whether *start_job* has a parameter called `attempt`; `**kwargs` alone ask for nothing."""
+    try:
+        parameter = inspect.signature(start_job).parameters.get("attempt")
+    except ValueError:  # a callable without a signature
+        return False
+    return parameter is not None and parameter.kind in (
+        inspect.Parameter.KEYWORD_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    )
+
+
 class ManagersCode:
     """What a manager, its subclass and its callback do for a run (`openeo_jobs.tracking.run.UserCode`)."""
 
@@ -54,6 +67,7 @@ class ManagersCode:
     ) -> None:
         self._manager = manager
         self._start_job = start_job
+        self._wants_attempt = asks_for_attempt(start_job)
         self._campaign = campaign
         self._mirror = mirror
         self._hooks = hooks
@@ -71,15 +85,17 @@ class ManagersCode:
         self._manager._connections.pop(backend_name, None)
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
-        """Call `start_job` with exactly the documented keywords."""
+        """Call `start_job` with exactly the documented keywords, and with `attempt` if it asks for that."""
         connection = self._manager._get_connection(backend_name)
         row = to_series(job, self._campaign)
+        extra = {"attempt": job.attempt.number} if self._wants_attempt and job.attempt is not None else {}
         with watching(watcher):
             batch_job = self._start_job(
                 row=row,
                 connection_provider=self._manager._get_connection,
                 connection=connection,
                 provider=backend_name,
+                **extra,
             )
         return None if batch_job is None else self._describe(batch_job, backend_name)
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import pytest
 
-from openeo_jobs.jobs import Attempt, BatchJob, ErrorClass, Failure, Job, Observation, Outcome
+from openeo_jobs.jobs import Attempt, BatchJob, Job, Observation, Outcome
 from openeo_jobs.policy.submission import (
     Adopt,
     AskPerson,
     LookUp,
     Release,
-    can_be_tried_again,
     is_proved_absent,
     is_startable,
     pick_original,
@@ -108,7 +107,7 @@ def test_a_start_is_asked_for_once_and_only_of_what_is_inert(job: Job, expected:
 @pytest.mark.parametrize(
     ("posts", "decision"),
     [
-        ([], Release(reason="interrupted before anything was sent")),
+        ([], Release(reason="interrupted before anything was sent", is_interruption=True)),
         ([NOTHING], Release(reason="nothing was created")),
         ([KNOWN], Adopt(batch_job=KNOWN)),
         ([NOTHING, KNOWN], Adopt(batch_job=KNOWN)),
@@ -194,21 +193,3 @@ def test_of_several_the_started_one_is_kept_else_the_oldest(
 
     assert kept.batch_job_id == original
     assert {kept.batch_job_id, *(copy.batch_job_id for copy in copies)} == {name for name, *_ in found}
-
-
-@pytest.mark.parametrize(
-    ("kind", "number", "expected"),
-    [
-        (ErrorClass.TRANSIENT, 1, True),
-        (ErrorClass.TRANSIENT, 2, True),
-        (ErrorClass.TRANSIENT, 3, False),
-        (ErrorClass.PERMANENT, 1, False),
-        (ErrorClass.REMOTE_ERROR, 1, False),
-    ],
-)
-def test_a_failure_that_may_pass_is_tried_again_a_few_times(
-    kind: ErrorClass, number: int, expected: bool
-) -> None:
-    failure = Failure(error_class=kind, message="m", at=NOW, key="m")
-
-    assert can_be_tried_again(make_job(attempt=make_attempt(number=number)), failure) is expected

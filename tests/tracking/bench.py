@@ -27,14 +27,23 @@ class Crash(BaseException):
 
 
 class Bench:
-    """A campaign of `rows` rows on backend `north`; `script` plays the part of `start_job`."""
+    """A campaign of `rows` rows on `backends` of `cap` slots; `script` plays the part of `start_job`."""
 
     opened: ClassVar[list[Bench]] = []
 
-    def __init__(self, folder: Path, *, rows: int = 1, cap: int = 4, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rows: int = 1,
+        cap: int = 4,
+        backends: tuple[str, ...] = ("north",),
+        **settings: Any,
+    ) -> None:
         self.folder = folder
         self.now = datetime(2024, 1, 1, tzinfo=UTC)
-        self.gateway = FakeGateway("north")
+        self.gateways = {name: FakeGateway(name) for name in backends}
+        self.gateway = self.gateways["north"]
         self.script: Script = create
         self.hooks: dict[JobStatus, Callable[[Job], None]] = {}
         self.hook_calls: list[tuple[int, JobStatus]] = []
@@ -68,7 +77,7 @@ class Bench:
         """Let time pass, then do one round."""
         self.now += timedelta(seconds=seconds)
         loop.do_one_round(self.run)
-        loop.settle(self.run, None, 5)
+        loop.drain(self.run, 5)
 
     def job(self, number: int = 1) -> Job:
         found = self.store.jobs.one(number)
@@ -86,13 +95,13 @@ class Bench:
     def connect(self, backend_name: str) -> FakeGateway:
         if self.refusal is not None:
             raise self.refusal
-        return self.gateway
+        return self.gateways[backend_name]
 
     def disconnect(self, backend_name: str) -> None:
         pass
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
-        return self.script(self, job, self.gateway, watcher)
+        return self.script(self, job, self.gateways[backend_name], watcher)
 
     def has_hook(self, status: JobStatus) -> bool:
         return status in self.hooks
@@ -122,7 +131,7 @@ class Bench:
             uuid=str(pid), host="here", boot_id="b", pid_namespace="n", pid=pid, process_started_at="1",
             started_at=self.now, command="python x.py", folder="/x", heartbeat_at=self.now,
         )  # fmt: skip
-        seconds = {"poll_sleep": 60.0, "grace": 120.0, "lost_after": 1800.0, "lease": 120.0}
+        seconds = {"poll_sleep": 60.0, "grace": 120.0, "lost_after": 1800.0, "lease": 120.0, "patience": 3.0}
         seconds |= {name: value for name, value in self._settings.items() if name in seconds}
         others = {name: value for name, value in self._settings.items() if name not in seconds}
         durations = {name: timedelta(seconds=value) for name, value in seconds.items()}
@@ -134,13 +143,14 @@ class Bench:
             campaign=campaign,
             runner_id=self.store.runners.begin(runner, is_dead=lambda other: True, at=self.now),
             settings=Settings(**durations, **others),
-            caps={"north": self._cap},
+            caps=dict.fromkeys(self.gateways, self._cap),
             user_code=self,
             pool=Pool(),
             now=lambda: self.now,
             make_token=lambda: f"{next(tokens):05}",
+            take_chance=lambda: 0.0,
         )
-        self.store.backends.register([Backend(name="north", parallel_jobs=self._cap)])
+        self.store.backends.register(Backend(name=name, parallel_jobs=self._cap) for name in self.gateways)
         return run
 
 

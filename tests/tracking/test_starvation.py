@@ -116,7 +116,7 @@ def test_an_outage_is_not_held_against_results(tmp_path: Path) -> None:
         bench.round(300)
     assert bench.job().results_status is ResultsStatus.PENDING
     bench.gateway.get_batch_job = get
-    bench.round(300)
+    bench.round(3600)
     bench.round(300)
     assert bench.job().results_status is ResultsStatus.DOWNLOADED
 
