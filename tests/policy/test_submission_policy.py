@@ -7,15 +7,17 @@ from typing import Any
 
 import pytest
 
-from openeo_jobs.jobs import Attempt, BatchJob, Job, Observation, Outcome
+from openeo_jobs.jobs import Attempt, Backend, BatchJob, Job, Observation, Outcome
 from openeo_jobs.policy.submission import (
     Adopt,
     AskPerson,
     LookUp,
     Release,
+    effective_cap,
     is_proved_absent,
     is_startable,
     pick_original,
+    plan_starts,
     plan_submissions,
     settle,
     titles_are_dropped,
@@ -193,3 +195,32 @@ def test_of_several_the_started_one_is_kept_else_the_oldest(
 
     assert kept.batch_job_id == original
     assert {kept.batch_job_id, *(copy.batch_job_id for copy in copies)} == {name for name, *_ in found}
+
+
+@pytest.mark.parametrize(
+    ("learned", "minutes", "cap"),
+    [(None, 0, 8), (2, 0, 2), (2, 29, 2), (2, 30, 4), (2, 60, 8), (2, 6000, 8), (9, 0, 8), (1, -5, 1)],
+)
+def test_a_learned_cap_doubles_every_half_hour_up_to_the_given_one(
+    learned: int | None, minutes: int, cap: int
+) -> None:
+    backend = Backend(name="north", learned_cap=learned, learned_at=NOW)
+
+    assert effective_cap(backend, 8, at=NOW + timedelta(minutes=minutes)) == cap
+
+
+def test_no_more_is_started_than_a_backend_has_room_for() -> None:
+    waiting = [
+        make_job(
+            number=number,
+            status=JobStatus.CREATED,
+            attempt=make_attempt(backend_name=name, batch_job=make_post(id=number, start_sent_at=started)),
+        )
+        for number, name, started in (
+            *((1, "a", None), (2, "b", None), (3, "a", NOW), (4, "a", None)),
+            *((5, "a", None), (6, "c", None)),
+        )
+    ]
+
+    assert [job.number for job in plan_starts(waiting, {"a": 2, "b": 0})] == [1, 4]
+    assert plan_starts(waiting, {"a": -1}) == []
