@@ -45,7 +45,7 @@ def asks_for_attempt(start_job: StartJob) -> bool:
     """Say whether *start_job* has a parameter called `attempt`; `**kwargs` alone ask for nothing."""
     try:
         parameter = inspect.signature(start_job).parameters.get("attempt")
-    except ValueError:  # a callable without a signature
+    except (TypeError, ValueError):  # a callable without a signature
         return False
     return parameter is not None and parameter.kind in (
         inspect.Parameter.KEYWORD_ONLY,

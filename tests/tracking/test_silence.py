@@ -220,3 +220,17 @@ def test_a_login_that_wants_to_leave_the_program_pauses_its_backend(tmp_path: Pa
     assert bench.store.backends.one("north").paused_reason == (
         "cannot connect: RuntimeError: SystemExit: no password"
     )
+
+
+def test_where_there_is_no_other_backend_the_first_round_waits_for_the_login(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, patience=0.02)
+    entered, connect = threading.Event(), bench.connect
+
+    def log_in(name: str):
+        assert entered.wait(30)
+        return connect(name)
+
+    bench.connect = log_in  # type: ignore[method-assign]
+    threading.Timer(0.2, entered.set).start()
+    bench.round()
+    assert bench.status() is not JobStatus.NOT_STARTED

@@ -68,8 +68,7 @@ def do_one_round(run: Run) -> None:
     """Reconcile, poll, submit, start, fetch, call hooks, mirror."""
     run.store.runners.record_round(run.runner_id, at=run.now())
     backends.judge(run)
-    backends.connect(run)
-    settle(run, _CONNECTING)
+    _connect(run)
     polled = backends.find_polled(run)
     reconciler.reconcile(run, polled)
     poller.ask(run, polled)
@@ -114,7 +113,7 @@ def drain(run: Run, seconds: float) -> None:
     """Record results as they come, until nothing but logins is under way, or *seconds* have passed."""
     deadline = time.monotonic() + seconds
     record(run, run.pool.collect(0))
-    while run.pool.count(besides=_CONNECTING) and (left := deadline - time.monotonic()) > 0:
+    while run.pool.kinds_under_way() - _CONNECTING and (left := deadline - time.monotonic()) > 0:
         record(run, run.pool.collect(left))
 
 
@@ -180,6 +179,14 @@ def _sleep(run: Run, length: timedelta) -> None:
                 return
             if any(done.kind in _CONNECTING and done.error is None for done in results):
                 return
+
+
+def _connect(run: Run) -> None:
+    """Connect to backends; logins that take long hold up no other backend, where there is one."""
+    backends.connect(run)
+    settle(run, _CONNECTING)
+    while not run.gateways and run.pool.kinds_under_way() & _CONNECTING and not run.stopping.is_set():
+        record(run, run.pool.collect(run.settings.patience.total_seconds()))
 
 
 def _finish(run: Run) -> None:

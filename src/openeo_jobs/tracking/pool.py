@@ -82,9 +82,9 @@ class Pool:
         """Wait no longer for the tasks of these *kinds* that are under way; their results still come."""
         self._given_up |= {key for key, task in self._under_way.items() if task.kind in kinds}
 
-    def count(self, *, besides: Collection[str]) -> int:
-        """Count the tasks under way, given up or not, of other kinds than *besides*."""
-        return sum(task.kind not in besides for task in self._under_way.values())
+    def kinds_under_way(self) -> set[str]:
+        """Return the kinds of all tasks that are under way, given up or not."""
+        return {task.kind for task in self._under_way.values()}
 
     def wake(self) -> None:
         """End a wait of `collect`; safe in a signal handler."""
