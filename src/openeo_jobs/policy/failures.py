@@ -107,6 +107,11 @@ def fails_no_row(failure: Failure) -> bool:
     return failure.error_class in _OF_THE_BACKEND
 
 
+def may_pass(failure: Failure) -> bool:
+    """Say whether *failure* says nothing against the row: its backend was away, or not willing for now."""
+    return failure.error_class is ErrorClass.TRANSIENT or failure.error_class in _OF_THE_BACKEND
+
+
 def is_about_one_job(error: BaseException) -> bool:
     """Say whether *error* is an answer about one batch job: asked often enough, a listing has to decide."""
     kind = classify(error)

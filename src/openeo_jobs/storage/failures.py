@@ -14,7 +14,7 @@ from openeo_jobs.status import Actor, JobStatus
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
-from openeo_jobs.storage.schema import attempt, backend, job, runner, status_change
+from openeo_jobs.storage.schema import attempt, backend, batch_job, job, runner, status_change
 
 
 class Failures:
@@ -67,13 +67,18 @@ class Failures:
         """Return the jobs that failed of one of these *kinds*, and how many of their attempts did so.
 
         Only what has been dealt with counts: the hook has returned. Attempts before somebody put the row back
-        in line are forgiven.
+        in line are forgiven. What the callback has started before it failed may still run: it is left alone.
         """
         select = (
             SELECT_JOBS.add_columns(_FAILED_ALIKE)
             .where(job.c.status.in_([JobStatus.ERROR, JobStatus.START_FAILED]), job.c.user_status.is_(None))
             .where(attempt.c.error_class.in_(sorted(kinds)))
-            .where(sa.or_(job.c.status != JobStatus.ERROR, attempt.c.hook_returned_at.is_not(None)))
+            .where(
+                sa.case(
+                    (job.c.status == JobStatus.ERROR, attempt.c.hook_returned_at.is_not(None)),
+                    else_=~_MAY_RUN,
+                )
+            )
             .order_by(job.c.id)
         )
         with self._database.reading() as connection:
@@ -152,6 +157,12 @@ _RUNS = _ends(
     sa.or_(_HAS_FAILED, attempt.c.backend_status.in_([JobStatus.FINISHED, JobStatus.ERROR])),
 ).order_by(attempt.c.ended_at.desc(), attempt.c.id.desc())
 
+_STARTED = batch_job.alias("started")
+_MAY_RUN = (
+    sa.exists()
+    .where(_STARTED.c.attempt_id == attempt.c.id, _STARTED.c.start_sent_at.is_not(None))
+    .correlate(attempt)
+)
 _RETRY = status_change.alias("retry")
 _LAST_RETRY = (
     sa.select(sa.func.max(_RETRY.c.at))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from openeo_jobs.backends.foreign import as_backend_error
 from openeo_jobs.errors import BackendError, CallbackError, DatabaseError, JobMovedError
 from openeo_jobs.jobs import Job, Outcome
-from openeo_jobs.policy.failures import make_failure
+from openeo_jobs.policy.failures import make_failure, may_pass
 from openeo_jobs.tracking import starter
 from openeo_jobs.tracking.run import Returned, Run, log
 
@@ -76,6 +76,8 @@ class Call:
     outcomes: list[Outcome] = field(default_factory=list)
     has_sent: bool = False
     """Whether a create or start request may have left."""
+    asked_to_start: str | None = None
+    """The batch job that the callback itself asked to start, last."""
     latest_failure: BackendError | None = None
     """What the latest request that failed was answered with."""
     database_error: DatabaseError | None = None
@@ -109,6 +111,7 @@ class Call:
     def starting(self, backend_name: str, batch_job_id: str) -> None:
         """Store that the callback itself asks for the start."""
         self.has_sent = True
+        self.asked_to_start = batch_job_id
         with self._noting():
             self.run.store.creations.record_start_sent(
                 self.job, backend_name=backend_name, batch_job_id=batch_job_id, at=self.run.now()
@@ -169,6 +172,9 @@ def _store_failure(run: Run, job: Job, call: Call, error: Exception) -> None:
     at = run.now()
     retry_at = run.pause(call.backend_name, error)
     failure = make_failure(error, at=at)
+    if call.outcomes == [Outcome.CREATED] and call.asked_to_start and may_pass(failure):
+        _keep_created(run, job, call, error)
+        return
     if Outcome.UNKNOWN in call.outcomes:
         log.warning("row %d: outcome of creation unknown (%s); a listing will tell", job.number, error)
         run.store.endings.record_failure(job, failure)
@@ -182,6 +188,15 @@ def _store_failure(run: Run, job: Job, call: Call, error: Exception) -> None:
     else:
         log.warning("row %d: start_failed: %s", job.number, error)
         run.store.creations.fail(job, failure, at=at)
+
+
+def _keep_created(run: Run, job: Job, call: Call, error: Exception) -> None:
+    """Keep the batch job that the callback created and could not start, or not see start, for now."""
+    log.warning("row %d: batch job %s is kept: %s", job.number, call.asked_to_start, error)
+    run.store.creations.choose(
+        job, backend_name=call.backend_name, batch_job_id=str(call.asked_to_start), at=run.now()
+    )
+    run.learn_cap(call.backend_name, error)
 
 
 def _base36(number: int) -> str:
