@@ -156,8 +156,8 @@ class MultiBackendJobManager:
         *start_job* is called for every row, with keywords: `row` (a `pandas.Series`: the user's cells as
         Python's own scalars, and the tracked columns), `connection` (the `Connection` to the backend that
         the row goes to), `connection_provider` (a getter of connections by name), `provider` (the name of
-        that backend) and, if it has a parameter of that name, `attempt` (from 1). It returns a `BatchJob`: just
-        created, already started, or reused; or None, to skip the row. If it raises, only its row fails.
+        that backend) and, if it has a parameter of that name, `attempt` (from 1). It returns a `BatchJob`:
+        new, already started, or reused; or None, to skip the row. If it raises, only its row fails.
 
         *output_file* (or *job_db*, the same) is a path that ends in `.csv`: the truth is then in a SQLite
         database beside it, and the CSV is its mirror. Or it ends in `.sqlite` or `.db`: no CSV is written.

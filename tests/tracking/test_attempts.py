@@ -90,6 +90,25 @@ def test_the_hook_of_a_failed_attempt_is_called_before_the_next_one(tmp_path: Pa
     assert len(bench.gateway.batch_jobs) == 2
 
 
+def test_a_row_whose_hook_raises_is_tried_again_once_the_hook_has_returned(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, **allow(remote_error=2))
+
+    def fail(job: Any) -> None:
+        raise RuntimeError("disk full")
+
+    bench.hooks = {JobStatus.ERROR: fail}
+    bench.round()
+    fail_remotely(bench, "north-1", "no luck", 0)
+    for _ in range(3):
+        bench.round(60)
+    assert bench.status() is JobStatus.ERROR
+    bench.hooks = {JobStatus.ERROR: lambda job: None}
+    bench.restart()
+    bench.round(60)
+    bench.round(60)
+    assert len(bench.gateway.batch_jobs) == 2
+
+
 def test_killed_between_the_failure_and_the_retry_it_is_tried_again_all_the_same(tmp_path: Path) -> None:
     bench = Bench(tmp_path, **allow(remote_error=2))
     bench.round()
