@@ -11,7 +11,7 @@ import pytest
 from bench import Bench
 
 from openeo_jobs.errors import BackendUnavailableError
-from openeo_jobs.jobs import ErrorClass
+from openeo_jobs.jobs import ErrorClass, Outcome
 from openeo_jobs.policy.attempts import read_max_attempts
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking import loop
@@ -141,6 +141,22 @@ def test_a_transient_failure_gets_three_attempts_and_what_waits_for_a_backend_do
     assert [found[3] for found in attempts(bench)] == [
         *("[503] busy", "[503] busy", "[500] boom", "[503] busy", "[500] boom", "[500] boom")
     ]
+
+
+def test_a_backend_that_goes_away_while_it_creates_fails_no_row_however_often(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    away = BackendUnavailableError("[504] gateway time-out", http_status=504)
+
+    def script(bench, job, gateway, watcher):
+        b.post(bench, job, gateway, watcher, arrives=False, outcome=Outcome.UNKNOWN)
+        watcher.saw("north", away)
+        raise away
+
+    bench.script = script
+    for _ in range(20):
+        bench.round(4000)
+        assert bench.status() in (JobStatus.SUBMITTING, JobStatus.NOT_STARTED)
+    assert len(attempts(bench)) > 3
 
 
 def test_a_permanent_failure_is_tried_again_only_where_that_is_asked_for(tmp_path: Path) -> None:
