@@ -277,3 +277,18 @@ def test_a_lost_answer_in_between_changes_nothing(tmp_path: Path) -> None:
     bench.script = script
     bench.round()
     assert bench.run.stats["start_job call"] == 11
+
+
+def test_it_is_told_once_although_more_of_what_runs_fails(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path, rows=9, cap=3, max_failures_in_a_row=2)
+    bench.round()
+    bench.round(60)
+    for numbers in ((1, 2), (3,)):
+        for number in numbers:
+            end_with(f"no data in {number}")(bench.gateway.batch_jobs[f"north-{number}"])
+        bench.round(60)
+        bench.round(60)
+        assert str(fuse_reasons(bench)[0]).endswith(f"no data in {numbers[-1]}")
+    assert sum("nothing new is created" in record.getMessage() for record in caplog.records) == 1
