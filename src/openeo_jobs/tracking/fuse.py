@@ -25,11 +25,13 @@ def find_trips(run: Run) -> dict[str, Trip]:
 
 def tell(run: Run) -> None:
     """Store and log where a fuse has tripped, and where it is closed again."""
-    reasons = find_reasons(run)
+    trips = find_trips(run)
     new: dict[str, list[str]] = {}
     for backend in run.store.backends.all():
-        reason = reasons.get(backend.name)
-        if backend.name not in run.caps or reason == backend.fuse_reason:
+        trip = trips.get(backend.name)
+        is_undecided = trip is not None and trip.message is None  # a reason is still to be fetched
+        reason = trip.message if trip is not None else None
+        if backend.name not in run.caps or is_undecided or reason == backend.fuse_reason:
             continue
         run.store.backends.record_fuse(backend.name, reason, at=run.now())
         if reason is None:
