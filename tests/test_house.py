@@ -25,7 +25,7 @@ MANAGER = (*("manager", "arguments", "background", "running", "subclassing", "us
 LAYERS = (
     ("errors",),
     ("status",),
-    ("jobs",),
+    ("jobs", "history"),
     ("tables",),
     ("policy",),
     ("storage", "backends"),

@@ -9,7 +9,7 @@ from typing import Any
 from openeo import Connection
 
 from openeo_jobs.errors import UsageError
-from openeo_jobs.user_code import StartJob
+from openeo_jobs.user_code import StartJob, asks_for_attempt
 
 LONGEST_SECONDS = 1e9
 
@@ -43,7 +43,8 @@ def check_start_job(start_job: Any) -> StartJob:
             "def start_job(row, connection, **kwargs): ..."
         )
     try:
-        inspect.signature(start_job).bind(row=0, connection_provider=0, connection=0, provider=0)
+        extra = {"attempt": 0} if asks_for_attempt(start_job) else {}
+        inspect.signature(start_job).bind(row=0, connection_provider=0, connection=0, provider=0, **extra)
     except TypeError as error:
         raise UsageError(
             "run_jobs: start_job cannot be called with row=, connection_provider=, connection= and "

@@ -23,6 +23,8 @@ OpenEOJobsError
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 
 class OpenEOJobsError(Exception):
     """The root of the tree."""
@@ -88,13 +90,22 @@ class BackendError(OpenEOJobsError):
     """A backend did not do what was asked.
 
     `http_status` is the status of the answer, None where there was no answer; `code` is the openEO error
-    code, None where the answer was not an openEO error.
+    code, None where the answer was not an openEO error; `retry_after` is how long the backend asked to wait,
+    None where it did not.
     """
 
-    def __init__(self, message: str, *, http_status: int | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        http_status: int | None = None,
+        code: str | None = None,
+        retry_after: timedelta | None = None,
+    ) -> None:
         super().__init__(message)
         self.http_status = http_status
         self.code = code
+        self.retry_after = retry_after
 
 
 class BackendRefusedError(BackendError):
@@ -113,9 +124,10 @@ class BackendUnavailableError(BackendError):
         *,
         http_status: int | None = None,
         code: str | None = None,
+        retry_after: timedelta | None = None,
         reached: bool = True,
     ) -> None:
-        super().__init__(message, http_status=http_status, code=code)
+        super().__init__(message, http_status=http_status, code=code, retry_after=retry_after)
         self.reached = reached
 
 

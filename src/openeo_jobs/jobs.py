@@ -21,6 +21,7 @@ class ErrorClass(StrEnum):
     PAYMENT = "payment"
     PERMANENT = "permanent"
     REMOTE_ERROR = "remote error"
+    INTERRUPTED = "interrupted"
 
 
 class Outcome(StrEnum):
@@ -212,29 +213,26 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusChange:
-    """One line of the history, which is written by a trigger and cannot be altered."""
-
-    job: int
-    at: datetime
-    old: JobStatus | None
-    new: JobStatus
-    actor: str
-    reason: str | None = None
-    attempt_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
     """A backend as the database knows it. `parallel_jobs` is the cap that was given."""
 
     name: str
     url: str | None = None
     parallel_jobs: int = 2
+    learned_cap: int | None = None
+    """How many jobs were active there when it refused one more, at `learned_at`."""
+    learned_at: datetime | None = None
     paused_class: ErrorClass | None = None
     paused_reason: str | None = None
     paused_since: datetime | None = None
     retry_at: datetime | None = None
+    is_polled: bool = True
+    """Whether it is asked for statuses while it is paused."""
+    failures_in_a_row: int = 0
+    """How many pauses it took since it last did what it was asked for."""
+    fuse_since: datetime | None = None
+    fuse_reason: str | None = None
+    """What so many attempts in a row failed of that nothing new is created there."""
     keeps_titles: bool | None = None
     """Whether titles come back as they were sent; None before the first batch job was seen there."""
 

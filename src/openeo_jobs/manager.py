@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,24 +17,18 @@ from openeo_jobs.backends.wire import watch
 from openeo_jobs.background import JobThread
 from openeo_jobs.campaign.beginning import Given
 from openeo_jobs.errors import UsageError
+from openeo_jobs.policy.attempts import read_max_attempts
+from openeo_jobs.policy.fuse import read_limit
 from openeo_jobs.running import Call, begin, carry_out, now
 from openeo_jobs.status import JobStatus
 from openeo_jobs.subclassing import COLUMN_REQUIREMENTS, ColumnRequirements, check_overrides
 from openeo_jobs.tracking import downloader, loop
 from openeo_jobs.tracking.run import Run
-from openeo_jobs.user_code import Hook, ManagersCode, StartJob, find_hooks
+from openeo_jobs.user_code import Hook, ManagersCode, RegisteredBackend, StartJob, find_hooks
 
 log = logging.getLogger("openeo_jobs")
 
 _UNSET: Any = object()
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredBackend:
-    """A backend as it was registered: how to get its connection, and its cap."""
-
-    get_connection: Callable[[], Connection]
-    parallel_jobs: int
 
 
 class MultiBackendJobManager:
@@ -74,6 +67,14 @@ class MultiBackendJobManager:
     - `lost_after`: how long a batch job has to be unknown to its backend before its row is `lost`.
     - `lease`: how long a runner that is not heard of counts as alive, where it cannot be proved dead.
 
+    And two numbers:
+
+    - `max_failures_in_a_row`: so many attempts that fail alike, with no success in between, on one backend or
+      in `start_job`, and nothing new is created there by this run; None: never.
+    - `max_attempts`: how many attempts a row gets by itself, by what they fail of: `{"transient": 3,
+      "remote error": 1, "permanent": 1}` is the default, classes left out keep theirs, and a single number
+      stands for the first two. A remote error is a batch job that failed on its backend.
+
     Subclasses may override the hooks, the path helpers and `_job_update_loop`; one that overrides a phase of
     openEO's own manager that does not exist here is told so when it is made.
     """
@@ -91,6 +92,8 @@ class MultiBackendJobManager:
         grace: float = 120,
         lost_after: float = 1800,
         lease: float = 120,
+        max_failures_in_a_row: int | None = 10,
+        max_attempts: int | Mapping[str, int] | None = None,
     ) -> None:
         self.backends: dict[str, RegisteredBackend] = {}
         self.poll_sleep = poll_sleep
@@ -107,6 +110,8 @@ class MultiBackendJobManager:
         self._grace = read_seconds("grace", grace)
         self._lost_after = read_seconds("lost_after", lost_after)
         self._lease = read_seconds("lease", lease)
+        self._max_failures_in_a_row = read_limit(max_failures_in_a_row)
+        self._max_attempts = read_max_attempts(max_attempts)
         self._run: Run | None = None
         self._code: ManagersCode | None = None
         self._background: JobThread | None = None
@@ -117,7 +122,8 @@ class MultiBackendJobManager:
     ) -> None:
         """Register a backend under a *name*; the same name again replaces it.
 
-        *connection* is a Connection, or a callable that makes one: it is called again when a login has died.
+        *connection* is a Connection, or a callable that makes one: it is called again when a login has died,
+        and in a thread of its own, so that a login may take minutes.
         *parallel_jobs* is the highest number of jobs that are under way there at a time.
         """
         check_backend(name, connection, parallel_jobs)
@@ -145,9 +151,9 @@ class MultiBackendJobManager:
 
         *start_job* is called for every row, with keywords: `row` (a `pandas.Series`: the user's cells as
         Python's own scalars, and the tracked columns), `connection` (the `Connection` to the backend that
-        the row goes to), `connection_provider` (a getter of connections by name) and `provider` (the name of
-        that backend). It returns a `BatchJob`: just created, already started, or older and reused; or None,
-        to skip the row. If it raises, the row is `start_failed`, and the others go on.
+        the row goes to), `connection_provider` (a getter of connections by name), `provider` (the name of
+        that backend) and, if it has a parameter of that name, `attempt` (from 1). It returns a `BatchJob`:
+        new, already started, or reused; or None, to skip the row. If it raises, only its row fails.
 
         *output_file* (or *job_db*, the same) is a path that ends in `.csv` or `.parquet`: the truth is then
         in a SQLite database beside it, and the file is its mirror. Or it ends in `.sqlite` or `.db`: no
@@ -280,13 +286,13 @@ class MultiBackendJobManager:
             raise UsageError(
                 f"no backend is registered as {backend_name!r}; there are: {', '.join(self.backends)}"
             )
-        if backend_name not in self._connections:
-            connection = self.backends[backend_name].get_connection()
+        with self.backends[backend_name].connecting:
+            connection = self._connections.get(backend_name) or self.backends[backend_name].get_connection()
             if not isinstance(connection, Connection):
                 raise UsageError(
                     f"the callable of backend {backend_name!r} returned {type(connection).__name__}, "
                     "not an openeo.Connection"
                 )
             self._connections[backend_name] = connection
-        watch(self._connections[backend_name], backend_name)
-        return self._connections[backend_name]
+        watch(connection, backend_name)
+        return connection

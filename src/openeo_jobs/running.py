@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -136,6 +137,7 @@ def _make_run(
         pool=Pool(),
         now=now,
         make_token=make_token,
+        take_chance=random.random,
     )
 
 
@@ -149,6 +151,8 @@ def read_settings(manager: MultiBackendJobManager) -> Settings:
         cancel_running_after=manager._cancel_running_job_after,
         tags_titles=manager._tag_titles,
         downloads_results=manager._download_results,
+        max_failures_in_a_row=manager._max_failures_in_a_row,
+        max_attempts=manager._max_attempts,
     )
 
 

@@ -66,6 +66,8 @@ POLLED = frozenset({_S.CREATED, _S.QUEUED_FOR_START, _S.QUEUED, _S.RUNNING})
 """A batch job exists and has not ended: ask the backend."""
 ACTIVE = POLLED | {_S.SUBMITTING}
 """Under way; each of these holds a slot unless it waits for a person."""
+STARTED = frozenset({_S.QUEUED_FOR_START, _S.QUEUED, _S.RUNNING})
+"""Counts under the cap of a backend, as far as we know."""
 ENDED = frozenset({_S.FINISHED, _S.ERROR, _S.CANCELED})
 """The batch job has ended, as the backend says."""
 FAILED = frozenset({_S.ERROR, _S.START_FAILED, _S.LOST})

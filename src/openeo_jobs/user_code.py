@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +34,15 @@ _HOOK_NAMES = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class RegisteredBackend:
+    """A backend as it was registered: how to get its connection, and its cap."""
+
+    get_connection: Callable[[], Connection]
+    parallel_jobs: int
+    connecting: threading.RLock = field(default_factory=threading.RLock)
+
+
 def find_hooks(manager: MultiBackendJobManager, original: type) -> dict[JobStatus, Hook]:
     """Return the hooks that a subclass, or an instance, has put in the place of those of *original*."""
     return {
@@ -38,6 +50,18 @@ def find_hooks(manager: MultiBackendJobManager, original: type) -> dict[JobStatu
         for status, name in _HOOK_NAMES.items()
         if getattr(getattr(manager, name), "__func__", None) is not getattr(original, name)
     }
+
+
+def asks_for_attempt(start_job: StartJob) -> bool:
+    """Say whether *start_job* has a parameter called `attempt`; `**kwargs` alone ask for nothing."""
+    try:
+        parameter = inspect.signature(start_job).parameters.get("attempt")
+    except (TypeError, ValueError):  # a callable without a signature
+        return False
+    return parameter is not None and parameter.kind in (
+        inspect.Parameter.KEYWORD_ONLY,
+        inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    )
 
 
 class ManagersCode:
@@ -54,6 +78,7 @@ class ManagersCode:
     ) -> None:
         self._manager = manager
         self._start_job = start_job
+        self._wants_attempt = asks_for_attempt(start_job)
         self._campaign = campaign
         self._mirror = mirror
         self._hooks = hooks
@@ -71,15 +96,17 @@ class ManagersCode:
         self._manager._connections.pop(backend_name, None)
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
-        """Call `start_job` with exactly the documented keywords."""
+        """Call `start_job` with exactly the documented keywords, and with `attempt` if it asks for that."""
         connection = self._manager._get_connection(backend_name)
         row = to_series(job, self._campaign)
+        extra = {"attempt": job.attempt.number} if self._wants_attempt and job.attempt is not None else {}
         with watching(watcher):
             batch_job = self._start_job(
                 row=row,
                 connection_provider=self._manager._get_connection,
                 connection=connection,
                 provider=backend_name,
+                **extra,
             )
         return None if batch_job is None else self._describe(batch_job, backend_name)
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 
 from cli_campaign import STATUSES
 
@@ -56,6 +57,32 @@ def test_what_needs_a_person_is_listed_with_the_command_to_type(campaign, type_i
     assert "south paused since" in needs
     assert "InfrastructureMaintenance" in needs
     assert "row 7: results not downloaded, the next run tries again: cut short" in needs
+
+
+def test_a_fuse_that_has_tripped_is_told_once_for_all_its_backends(campaign, type_in) -> None:
+    reason = "10 calls of start_job in a row failed alike, the last one of: KeyError: 'west' in start_job"
+    with closing(sqlite3.connect(campaign)) as connection, connection:
+        connection.execute(
+            "UPDATE backend SET fuse_reason = ?, fuse_since = '2024-01-31T12:00:00.000Z'", (reason,)
+        )
+    _, out, _ = type_in("status")
+    needs = " ".join(out[out.index("needs you") :].split())
+    assert needs.count("nothing new is created since") == 1
+    assert (
+        f"north, south: nothing new is created since 31 Jan 2024 12:00: {reason} > openeo-jobs failures"
+        in needs
+    )
+    assert " north       paused " in out
+    _, out, _ = type_in("status", "--json")
+    assert json.loads(out)["backends"][0]["fuse"] == {"reason": reason, "since": "2024-01-31T12:00:00.000Z"}
+
+
+def test_a_learned_cap_is_shown_as_the_slots_that_there_are(campaign, type_in) -> None:
+    change(campaign, f"UPDATE backend SET learned_cap = 3, learned_at = '{datetime.now(UTC).isoformat()}'")
+    _, out, _ = type_in("status")
+    assert " north       1 of 3 " in out
+    _, out, _ = type_in("status", "--json")
+    assert (json.loads(out)["backends"][0]["learned_cap"]) == 3
 
 
 def test_costs_of_two_currencies_are_never_summed(campaign, type_in) -> None:

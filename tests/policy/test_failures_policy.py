@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
@@ -18,7 +18,6 @@ from openeo_jobs.policy.failures import (
     make_failure,
     make_remote_failure,
     normalise_message,
-    pause_length,
     pauses_backend,
 )
 
@@ -137,11 +136,3 @@ def test_a_batch_job_that_failed_is_a_remote_error() -> None:
     failure = make_remote_failure("out of memory at 5", at=NOW)
 
     assert (failure.error_class, failure.key) == (ErrorClass.REMOTE_ERROR, "out of memory at *")
-
-
-@pytest.mark.parametrize(
-    "kind", [ErrorClass.LIMIT, ErrorClass.TRANSIENT, ErrorClass.AUTH, ErrorClass.PAYMENT]
-)
-def test_a_pause_is_a_few_rounds_long(kind: ErrorClass) -> None:
-    assert timedelta(0) < pause_length(kind, timedelta(0))
-    assert timedelta(seconds=60) <= pause_length(kind, timedelta(seconds=60)) <= timedelta(seconds=600)

@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from openeo_jobs.jobs import Attempt, BatchJob, ErrorClass, Failure, Job, Observation, Outcome
+from openeo_jobs.jobs import Attempt, Backend, BatchJob, Job, Observation, Outcome
 from openeo_jobs.policy.submission import (
     Adopt,
     AskPerson,
     LookUp,
     Release,
-    can_be_tried_again,
+    effective_cap,
     is_proved_absent,
     is_startable,
     pick_original,
+    plan_starts,
     plan_submissions,
     settle,
     titles_are_dropped,
@@ -108,7 +109,7 @@ def test_a_start_is_asked_for_once_and_only_of_what_is_inert(job: Job, expected:
 @pytest.mark.parametrize(
     ("posts", "decision"),
     [
-        ([], Release(reason="interrupted before anything was sent")),
+        ([], Release(reason="interrupted before anything was sent", is_interruption=True)),
         ([NOTHING], Release(reason="nothing was created")),
         ([KNOWN], Adopt(batch_job=KNOWN)),
         ([NOTHING, KNOWN], Adopt(batch_job=KNOWN)),
@@ -197,18 +198,29 @@ def test_of_several_the_started_one_is_kept_else_the_oldest(
 
 
 @pytest.mark.parametrize(
-    ("kind", "number", "expected"),
-    [
-        (ErrorClass.TRANSIENT, 1, True),
-        (ErrorClass.TRANSIENT, 2, True),
-        (ErrorClass.TRANSIENT, 3, False),
-        (ErrorClass.PERMANENT, 1, False),
-        (ErrorClass.REMOTE_ERROR, 1, False),
-    ],
+    ("learned", "minutes", "cap"),
+    [(None, 0, 8), (2, 0, 2), (2, 29, 2), (2, 30, 4), (2, 60, 8), (2, 6000, 8), (9, 0, 8), (1, -5, 1)],
 )
-def test_a_failure_that_may_pass_is_tried_again_a_few_times(
-    kind: ErrorClass, number: int, expected: bool
+def test_a_learned_cap_doubles_every_half_hour_up_to_the_given_one(
+    learned: int | None, minutes: int, cap: int
 ) -> None:
-    failure = Failure(error_class=kind, message="m", at=NOW, key="m")
+    backend = Backend(name="north", learned_cap=learned, learned_at=NOW)
 
-    assert can_be_tried_again(make_job(attempt=make_attempt(number=number)), failure) is expected
+    assert effective_cap(backend, 8, at=NOW + timedelta(minutes=minutes)) == cap
+
+
+def test_no_more_is_started_than_a_backend_has_room_for() -> None:
+    waiting = [
+        make_job(
+            number=number,
+            status=JobStatus.CREATED,
+            attempt=make_attempt(backend_name=name, batch_job=make_post(id=number, start_sent_at=started)),
+        )
+        for number, name, started in (
+            *((1, "a", None), (2, "b", None), (3, "a", NOW), (4, "a", None)),
+            *((5, "a", None), (6, "c", None)),
+        )
+    ]
+
+    assert [job.number for job in plan_starts(waiting, {"a": 2, "b": 0})] == [1, 4]
+    assert plan_starts(waiting, {"a": -1}) == []

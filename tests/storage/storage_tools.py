@@ -22,6 +22,8 @@ from openeo_jobs.storage.store import JobStore, open_store_for_run
 from openeo_jobs.tables import NewJob, Table
 
 NOW = datetime(2024, 1, 31, 12, tzinfo=UTC)
+HEAD = max(path.name[:4] for path in (find_scripts() / "versions").glob("0*.py"))
+NEXT = f"{int(HEAD) + 1:04}"
 FAILURE = Failure(
     error_class=ErrorClass.PERMANENT,
     message="[400] ProcessUnsupported: no 'foo' at step 3",
@@ -136,12 +138,12 @@ def dump(path: Path) -> str:
 
 
 def scripts_with(folder: Path, body: str) -> Path:
-    """Make a folder of migrations that has a second revision, whose `upgrade` does *body*."""
+    """Make a folder of migrations that has one more revision, whose `upgrade` does *body*."""
     scripts = folder / "scripts"
     shutil.copytree(find_scripts(), scripts, ignore=shutil.ignore_patterns("__pycache__"))
-    (scripts / "versions" / "0002_second.py").write_text(
+    (scripts / "versions" / f"{NEXT}_next.py").write_text(
         "import sqlalchemy as sa\nfrom alembic import op\n\n"
-        'revision = "0002"\ndown_revision = "0001"\n\n\n'
+        f'revision = "{NEXT}"\ndown_revision = "{HEAD}"\n\n\n'
         f"def upgrade() -> None:\n    {body}\n"
     )
     return scripts

@@ -10,7 +10,7 @@ import pytest
 from storage_tools import NOW, claim_one, create_one, dump, force_status, reload, run_sql
 
 from openeo_jobs.errors import StatusChangeError
-from openeo_jobs.jobs import StatusChange
+from openeo_jobs.history import StatusChange
 from openeo_jobs.status import Actor, JobStatus
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database

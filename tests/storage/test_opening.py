@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from storage_tools import (
+    HEAD,
+    NEXT,
     NOW,
     Judge,
     begin_runner,
@@ -64,7 +66,7 @@ def listing(path: Path) -> dict[str, tuple[bytes, int]]:
 def test_a_new_database_is_made_by_migrations(path: Path) -> None:
     open_store_for_run(path, is_dead=is_dead).close()
 
-    assert migrate.read_revision(path) == "0001"
+    assert migrate.read_revision(path) == HEAD
     assert path.read_bytes()[68:72] == b"oejb"
 
 
@@ -113,7 +115,7 @@ def test_an_older_database_is_upgraded(tmp_path: Path, path: Path, upgrade: Upgr
         pass
     upgrade(path, scripts_with(tmp_path, ADD_NOTE), is_dead)
 
-    assert migrate.read_revision(path) == "0002"
+    assert migrate.read_revision(path) == NEXT
     assert run_sql(path, "SELECT id, status, note FROM job") == [(n, "not_started", None) for n in (1, 2, 3)]
 
 
@@ -124,17 +126,17 @@ def test_an_upgrade_leaves_a_copy_of_the_older_database(tmp_path: Path, path: Pa
     before = dump(path)
     upgrade(path, scripts_with(tmp_path, ADD_NOTE), is_dead)
 
-    assert dump(path.with_name("jobs.sqlite.backup-0001")) == before
+    assert dump(path.with_name(f"jobs.sqlite.backup-{HEAD}")) == before
 
 
 def test_an_upgrade_does_not_overwrite_a_copy(tmp_path: Path, path: Path) -> None:
     with campaign_at(path, make_tiles(3)):
         pass
-    kept = path.with_name("jobs.sqlite.backup-0001")
+    kept = path.with_name(f"jobs.sqlite.backup-{HEAD}")
     kept.write_text("mine")
     backup = migrate.upgrade(path, is_dead=is_dead, scripts=scripts_with(tmp_path, ADD_NOTE))
 
-    assert backup == path.with_name("jobs.sqlite.backup-0001-2")
+    assert backup == path.with_name(f"jobs.sqlite.backup-{HEAD}-2")
     assert kept.read_text() == "mine"
 
 
@@ -163,7 +165,7 @@ def test_a_reading_command_refuses_an_older_database_with_the_command_to_type(
     open_store_for_run(path, is_dead=is_dead).close()
     before = listing(path)
 
-    expected = f"{path} has schema revision 0001, but 0002 is needed; run: openeo-jobs db upgrade {path}"
+    expected = f"{path} has schema revision {HEAD}, but {NEXT} is needed; run: openeo-jobs db upgrade {path}"
     with pytest.raises(SchemaOutdatedError) as caught:
         open_store(path, scripts=scripts_with(tmp_path, ADD_NOTE))
     assert str(caught.value) == expected
@@ -233,7 +235,9 @@ class TestRefused:
         run_sql(path, "UPDATE alembic_version SET version_num = '9999'")
         before = listing(path)
 
-        with pytest.raises(SchemaTooNewError, match=r"revision 9999.*revision 0001.*pip install --upgrade"):
+        with pytest.raises(
+            SchemaTooNewError, match=rf"revision 9999.*revision {HEAD}.*pip install --upgrade"
+        ):
             open_it(path)
         assert listing(path) == before
 
@@ -284,7 +288,7 @@ def test_any_path_will_do(tmp_path: Path, name: str) -> None:
         pass
     migrate.upgrade(path, is_dead=is_dead, scripts=scripts_with(tmp_path, ADD_NOTE))
 
-    assert sorted(listing(path)) == [name, f"{name}.backup-0001"]
+    assert sorted(listing(path)) == [name, f"{name}.backup-{HEAD}"]
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*), count(note) FROM job").fetchone() == (2, 0)
 

@@ -95,6 +95,8 @@ def test_a_pause_ends(store: JobStore) -> None:
     store.backends.pause("north", kind=ErrorClass.AUTH, reason="401", at=NOW, retry_at=seconds(9))
     store.backends.resume("north")
 
+    assert store.backends.all()[0] == Backend(name="north", failures_in_a_row=1)
+    store.backends.forget_failures("north")
     assert store.backends.all()[0] == Backend(name="north")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from openeo_jobs.backends.wire import Watcher
 from openeo_jobs.errors import BackendError, BackendUnavailableError
 from openeo_jobs.jobs import Backend, Column, Job, Outcome, Runner
 from openeo_jobs.status import JobStatus
+from openeo_jobs.storage import migrate
 from openeo_jobs.storage.store import JobStore, open_store_for_run
 from openeo_jobs.tables import NewJob, Table
 from openeo_jobs.testing import FakeGateway
@@ -28,14 +30,23 @@ class Crash(BaseException):
 
 
 class Bench:
-    """A campaign of `rows` rows on backend `north`; `script` plays the part of `start_job`."""
+    """A campaign of `rows` rows on `backends` of `cap` slots; `script` plays the part of `start_job`."""
 
     opened: ClassVar[list[Bench]] = []
 
-    def __init__(self, folder: Path, *, rows: int = 1, cap: int = 4, **settings: Any) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        rows: int = 1,
+        cap: int = 4,
+        backends: tuple[str, ...] = ("north",),
+        **settings: Any,
+    ) -> None:
         self.folder = folder
         self.now = datetime(2024, 1, 1, tzinfo=UTC)
-        self.gateway = FakeGateway("north")
+        self.gateways = {name: FakeGateway(name) for name in backends}
+        self.gateway = self.gateways["north"]
         self.script: Script = create
         self.hooks: dict[JobStatus, Callable[[Job], None]] = {}
         self.hook_calls: list[tuple[int, JobStatus]] = []
@@ -69,7 +80,7 @@ class Bench:
         """Let time pass, then do one round."""
         self.now += timedelta(seconds=seconds)
         loop.do_one_round(self.run)
-        loop.settle(self.run, None, 5)
+        loop.drain(self.run, 5)
 
     def job(self, number: int = 1) -> Job:
         found = self.store.jobs.one(number)
@@ -87,13 +98,13 @@ class Bench:
     def connect(self, backend_name: str) -> FakeGateway:
         if self.refusal is not None:
             raise self.refusal
-        return self.gateway
+        return self.gateways[backend_name]
 
     def disconnect(self, backend_name: str) -> None:
         pass
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
-        return self.script(self, job, self.gateway, watcher)
+        return self.script(self, job, self.gateways[backend_name], watcher)
 
     def has_hook(self, status: JobStatus) -> bool:
         return status in self.hooks
@@ -115,7 +126,12 @@ class Bench:
         return False
 
     def _open(self) -> JobStore:
-        return open_store_for_run(self.folder / "jobs.sqlite", is_dead=lambda runner: True)
+        path, empty = self.folder / "jobs.sqlite", self.folder.parent / "empty.sqlite"
+        if not empty.exists():  # for the whole session: to copy takes less time than to make
+            migrate.create(empty)
+        if not path.exists():
+            shutil.copy(empty, path)
+        return open_store_for_run(path, is_dead=lambda runner: True)
 
     def _begin(self) -> Run:
         pid = next(self._pids)
@@ -123,7 +139,7 @@ class Bench:
             uuid=str(pid), host="here", boot_id="b", pid_namespace="n", pid=pid, process_started_at="1",
             started_at=self.now, command="python x.py", folder="/x", heartbeat_at=self.now,
         )  # fmt: skip
-        seconds = {"poll_sleep": 60.0, "grace": 120.0, "lost_after": 1800.0, "lease": 120.0}
+        seconds = {"poll_sleep": 60.0, "grace": 120.0, "lost_after": 1800.0, "lease": 120.0, "patience": 3.0}
         seconds |= {name: value for name, value in self._settings.items() if name in seconds}
         others = {name: value for name, value in self._settings.items() if name not in seconds}
         durations = {name: timedelta(seconds=value) for name, value in seconds.items()}
@@ -135,13 +151,14 @@ class Bench:
             campaign=campaign,
             runner_id=self.store.runners.begin(runner, is_dead=lambda other: True, at=self.now),
             settings=Settings(**durations, **others),
-            caps={"north": self._cap},
+            caps=dict.fromkeys(self.gateways, self._cap),
             user_code=self,
             pool=Pool(),
             now=lambda: self.now,
             make_token=lambda: f"{next(tokens):05}",
+            take_chance=lambda: 0.0,
         )
-        self.store.backends.register([Backend(name="north", parallel_jobs=self._cap)])
+        self.store.backends.register(Backend(name=name, parallel_jobs=self._cap) for name in self.gateways)
         return run
 
 

@@ -10,6 +10,7 @@ from bench import Bench
 
 from openeo_jobs.errors import BackendRefusedError, BackendUnavailableError
 from openeo_jobs.jobs import Outcome
+from openeo_jobs.policy.attempts import read_max_attempts
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking.run import Returned
 
@@ -290,3 +291,51 @@ def test_rows_are_submitted_in_order_up_to_the_cap(tmp_path: Path) -> None:
     assert [bench.status(n).value for n in range(1, 6)] == [
         *("queued", "finished", "queued_for_start", "not_started", "not_started")
     ]
+
+
+def start_and_raise(error: Exception, *, is_sent: bool, start_error: Exception | None) -> b.Script:
+    """Create and start a batch job, as callbacks may, and raise."""
+
+    def script(bench, job, gateway, watcher):
+        batch_job_id = str(b.post(bench, job, gateway, watcher))
+        watcher.starting("north", batch_job_id)
+        if is_sent:
+            gateway.start(batch_job_id)
+        watcher.started("north", batch_job_id, start_error)
+        watcher.saw("north", error)
+        raise error
+
+    return script
+
+
+@pytest.mark.parametrize("error", [LIMIT, BUSY], ids=str)
+def test_a_callback_that_is_refused_the_start_keeps_its_batch_job(bench: Bench, error) -> None:
+    """openEO's own manager: the row is `start_failed` for ever."""
+    bench.script = start_and_raise(error, is_sent=False, start_error=error)
+    bench.round()
+    assert bench.job().batch_job_id == "north-1"
+    for _ in range(4):
+        bench.round(130)
+    assert len(bench.gateway.batch_jobs) == 1
+    assert bench.gateway.batch_jobs["north-1"].starts == 1
+
+
+@pytest.mark.parametrize("start_error", [None, BUSY, b.NO_ANSWER], ids=str)
+def test_what_a_callback_started_before_its_backend_went_away_is_not_computed_twice(
+    bench: Bench, start_error
+) -> None:
+    bench.script = start_and_raise(BUSY, is_sent=True, start_error=start_error)
+    for _ in range(6):
+        bench.round(4000)
+    assert bench.status() is JobStatus.QUEUED
+    assert len(bench.gateway.batch_jobs) == 1
+    assert bench.gateway.batch_jobs["north-1"].starts == 1
+
+
+def test_what_a_callback_started_before_it_failed_is_not_computed_twice(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_attempts=read_max_attempts({"permanent": 3}))
+    bench.script = start_and_raise(KeyError("west"), is_sent=True, start_error=None)
+    for _ in range(6):
+        bench.round(4000)
+    assert bench.status() is JobStatus.START_FAILED
+    assert len(bench.gateway.batch_jobs) == 1

@@ -63,7 +63,7 @@ def test_a_start_that_is_refused_for_now_is_asked_for_again(bench: Bench) -> Non
     assert bench.status() is JobStatus.CREATED
     bench.round(61)
     assert bench.status() is JobStatus.CREATED
-    bench.round(61)
+    bench.round(121)
     assert bench.gateway.batch_jobs["north-1"].starts == 1
     assert len(bench.gateway.batch_jobs) == 1
 

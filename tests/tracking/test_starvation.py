@@ -116,8 +116,23 @@ def test_an_outage_is_not_held_against_results(tmp_path: Path) -> None:
         bench.round(300)
     assert bench.job().results_status is ResultsStatus.PENDING
     bench.gateway.get_batch_job = get
+    bench.round(3600)
     bench.round(300)
+    assert bench.job().results_status is ResultsStatus.DOWNLOADED
+
+
+def test_a_download_that_fails_while_its_backend_is_logged_in_to_anew_ends_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.round()
+    bench.gateway.batch_jobs["north-1"].status = "finished"
+    bench.gateway.fail_next("download_results", BackendRefusedError("[403] expired", http_status=403))
+    loop.do_one_round(bench.run)
+    gateway = bench.run.gateways.pop("north")
+    loop.settle(bench.run, None, 5)
+    assert bench.job().results_tries == 1
+    bench.run.gateways["north"] = gateway
     bench.round(300)
+    bench.round()
     assert bench.job().results_status is ResultsStatus.DOWNLOADED
 
 

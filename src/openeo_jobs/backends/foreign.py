@@ -11,6 +11,7 @@ from typing import Any
 import requests
 import urllib3.exceptions
 
+from openeo_jobs.backends.retry_after import retry_after_in
 from openeo_jobs.backends.texts import place_of, tidied
 from openeo_jobs.errors import (
     BackendAnswerError,
@@ -37,6 +38,7 @@ _MAYBE_SENT = (
     requests.exceptions.ReadTimeout,
     requests.exceptions.ChunkedEncodingError,
 )
+_ASKS_TO_WAIT = frozenset({429, 503})
 _NONSENSE = (
     requests.exceptions.InvalidJSONError,
     requests.exceptions.ContentDecodingError,
@@ -72,7 +74,10 @@ def error_in_answer(response: requests.Response) -> BackendError | None:
         return None
     code, message = _code_and_message(response)
     place = place_of(response.request.method, response.request.url)
-    return _answered(response.status_code, code, message or response.reason or "", f" ({place})")
+    error = _answered(response.status_code, code, message or response.reason or "", f" ({place})")
+    if response.status_code in _ASKS_TO_WAIT:
+        error.retry_after = retry_after_in(response.headers)
+    return error
 
 
 def is_certainly_unsent(error: BaseException) -> bool:

@@ -22,12 +22,17 @@ def is_download_due(job: Job, *, at: datetime) -> bool:
     )
 
 
-def next_download(tries: int, *, at: datetime, poll_sleep: timedelta) -> datetime | None:
-    """Return when a download that failed *tries* times is tried again; None: not in this run."""
+def next_download(
+    tries: int, *, at: datetime, poll_sleep: timedelta, retry_after: timedelta | None = None
+) -> datetime | None:
+    """Return when a download that failed *tries* times is tried again; None: not in this run.
+
+    *retry_after* is how long the server of the asset asked to wait.
+    """
     if tries >= DOWNLOAD_TRIES:
         return None
     wait: timedelta = max(poll_sleep, timedelta(milliseconds=50)) * 2 ** (tries - 1)
-    return at + wait
+    return at + max(wait, retry_after or timedelta(0))
 
 
 def is_hook_due(job: Job, *, runner_id: int) -> bool:

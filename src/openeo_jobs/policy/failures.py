@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from openeo_jobs.errors import (
     BackendAnswerError,
@@ -16,14 +16,8 @@ from openeo_jobs.jobs import ErrorClass, Failure
 _AUTH_CODES = frozenset({"AuthenticationRequired", "TokenInvalid", "CredentialsInvalid"})
 AWAY = frozenset({502, 503, 504})
 """HTTP statuses of a backend that cannot be reached, as a proxy or the backend itself says."""
-_ROUNDS_TO_PAUSE = {
-    ErrorClass.LIMIT: 1,
-    ErrorClass.TRANSIENT: 2,
-    ErrorClass.AUTH: 5,
-    ErrorClass.PAYMENT: 10,
-}
-STOPS_POLLING = frozenset({ErrorClass.TRANSIENT, ErrorClass.AUTH})
-"""A backend that is paused for one of these is not asked for statuses either."""
+_OF_THE_BACKEND = frozenset({ErrorClass.LIMIT, ErrorClass.AUTH, ErrorClass.PAYMENT})
+_INTERRUPTED = "the process ended while start_job ran, before it had sent anything"
 
 _PATTERNS = (
     (re.compile(r"https?://\S+"), "<url>"),
@@ -70,6 +64,18 @@ def make_remote_failure(message: str, *, at: datetime) -> Failure:
     return Failure(error_class=ErrorClass.REMOTE_ERROR, message=message, at=at, key=key)
 
 
+def make_interruption(*, at: datetime) -> Failure:
+    """Describe an attempt whose `start_job` did not return, because the process ended."""
+    return Failure(error_class=ErrorClass.INTERRUPTED, message=_INTERRUPTED, at=at, key=_INTERRUPTED)
+
+
+def make_poisoning(interruptions: int, *, at: datetime) -> Failure:
+    """Describe a row whose `start_job` has taken the process down with it so often."""
+    message = f"start_job has not returned {interruptions} times in a row: it seems to end the process"
+    key = normalise_message(message)
+    return Failure(error_class=ErrorClass.INTERRUPTED, message=message, at=at, key=key)
+
+
 def normalise_message(message: str) -> str:
     """Take urls, ids and numbers out of *message*, so that the same failure reads the same in every row."""
     for pattern, replacement in _PATTERNS:
@@ -84,7 +90,26 @@ def pauses_backend(error: BaseException) -> bool:
         return isinstance(error, BackendUnavailableError) and (
             error.http_status is None or error.http_status in AWAY
         )
-    return kind in _ROUNDS_TO_PAUSE
+    return kind in _OF_THE_BACKEND
+
+
+def stops_polling(error: BaseException) -> bool:
+    """Say whether a backend that pauses for *error* is not even asked for statuses: away, or overrun."""
+    if isinstance(error, BackendError) and error.http_status == 429:
+        return True
+    return classify(error) in (ErrorClass.TRANSIENT, ErrorClass.AUTH)
+
+
+def fails_no_row(failure: Failure) -> bool:
+    """Say whether *failure* is the backend's alone, so that the row goes back in line however often."""
+    if failure.error_class is ErrorClass.TRANSIENT:
+        return failure.http_status in AWAY
+    return failure.error_class in _OF_THE_BACKEND
+
+
+def may_pass(failure: Failure) -> bool:
+    """Say whether *failure* says nothing against the row: its backend was away, or not willing for now."""
+    return failure.error_class is ErrorClass.TRANSIENT or failure.error_class in _OF_THE_BACKEND
 
 
 def is_about_one_job(error: BaseException) -> bool:
@@ -95,8 +120,3 @@ def is_about_one_job(error: BaseException) -> bool:
 
 def _is_without_answer(error: BaseException) -> bool:
     return isinstance(error, BackendUnavailableError) and error.http_status is None
-
-
-def pause_length(kind: ErrorClass, poll_sleep: timedelta) -> timedelta:
-    """Return how long a backend pauses: a few rounds, by the kind of failure."""
-    return max(poll_sleep, timedelta(milliseconds=100)) * _ROUNDS_TO_PAUSE[kind]

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from openeo_jobs.jobs import BatchJob, ErrorClass, Failure, Job, Observation, Outcome
-from openeo_jobs.policy.failures import AWAY
+from openeo_jobs.jobs import Backend, BatchJob, Job, Observation, Outcome
 from openeo_jobs.status import JobStatus
 
 
@@ -23,6 +22,34 @@ def plan_submissions(waiting: Sequence[Job], free: Mapping[str, int]) -> list[tu
         if name is not None and left.get(name, 0) > 0:
             left[name] -= 1
             plan.append((job, name))
+    return plan
+
+
+LEARNED_CAP_DOUBLES_AFTER = timedelta(minutes=30)
+
+
+def effective_cap(backend: Backend, given: int, *, at: datetime) -> int:
+    """Return how many jobs may be under way on *backend*: the *given* cap, or a learned one that is lower.
+
+    A backend that refuses one more for a limit shows its own cap: what is active there then. That cap doubles
+    every half hour, until it is no lower than the given one or the backend refuses again: a limit that was
+    there for a moment is probed away within hours, one that stays costs a few refused requests an hour.
+    """
+    if backend.learned_cap is None or backend.learned_at is None:
+        return given
+    doublings = max(0, (at - backend.learned_at) // LEARNED_CAP_DOUBLES_AFTER)
+    return min(given, backend.learned_cap << min(doublings, 20))
+
+
+def plan_starts(waiting: Sequence[Job], room: Mapping[str, int]) -> list[Job]:
+    """Return those of the *waiting* jobs, in order, for which their backends have *room*."""
+    left = dict(room)
+    plan = []
+    for job in filter(is_startable, waiting):
+        name = str(job.backend_name)
+        if left.get(name, 0) > 0:
+            left[name] -= 1
+            plan.append(job)
     return plan
 
 
@@ -42,9 +69,13 @@ def is_startable(job: Job) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """Nothing was created: back in line, for a new attempt with a new tag."""
+    """Nothing was created: back in line, for a new attempt with a new tag.
+
+    `is_interruption`: `start_job` did not return, and had not sent anything.
+    """
 
     reason: str
+    is_interruption: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +111,9 @@ def settle(posts: Sequence[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
         return LookUp(batch_jobs=unknown)
     known = [post for post in posts if post.batch_job_id and post.outcome is not Outcome.COPY]
     if not known:
-        return Release(reason="nothing was created" if posts else "interrupted before anything was sent")
+        if not posts:
+            return Release(reason="interrupted before anything was sent", is_interruption=True)
+        return Release(reason="nothing was created")
     if len(known) == 1:
         return Adopt(batch_job=known[0])
     ids = ", ".join(str(post.batch_job_id) for post in known)
@@ -110,18 +143,3 @@ def pick_original(found: Sequence[Observation]) -> tuple[Observation, list[Obser
     """Pick the batch job to keep of several with one tag: the one that was started, else the oldest."""
     ordered = sorted(found, key=lambda seen: (seen.status == JobStatus.CREATED, seen.created or ""))
     return ordered[0], ordered[1:]
-
-
-MAX_TRANSIENT_ATTEMPTS = 3
-"""How many attempts a row gets when creating it fails for a reason that may pass."""
-
-
-def can_be_tried_again(job: Job, failure: Failure) -> bool:
-    """Say whether a row that could not be created goes back in line by itself.
-
-    A backend that says it is away fails no row, however often it is tried.
-    """
-    if failure.error_class is not ErrorClass.TRANSIENT:
-        return False
-    number = job.attempt.number if job.attempt else 1
-    return failure.http_status in AWAY or number < MAX_TRANSIENT_ATTEMPTS

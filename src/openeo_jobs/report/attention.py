@@ -20,6 +20,7 @@ def list_needs(overview: Overview, *, groups: int, commands: Commands, now: date
     needs = [
         *_failed(overview, groups, commands),
         *(_waiting(rows, reason, commands) for rows, reason in _by_text(overview.needs_person)),
+        *(_tripped(backends, commands, now) for backends in _by_fuse(overview)),
         *(_paused(report.backend, now) for report in overview.backends if report.backend.paused_class),
         *(_hook(rows, text) for rows, text in _by_text(overview.hook_errors)),
         *(_download(rows, text) for rows, text in _by_text(overview.download_errors)),
@@ -41,6 +42,22 @@ def _waiting(rows: list[int], reason: str, commands: Commands) -> list[str]:
         *wrap(f"{list_rows(rows, most=_MOST)} {verb} for you: {reason}", width=_WIDTH),
         f"> {commands.retry(*options)}",
     ]
+
+
+def _by_fuse(overview: Overview) -> list[list[Backend]]:
+    """Gather the backends whose fuse has tripped for one reason."""
+    tripped: dict[str, list[Backend]] = {}
+    for report in overview.backends:
+        if report.backend.fuse_reason:
+            tripped.setdefault(report.backend.fuse_reason, []).append(report.backend)
+    return list(tripped.values())
+
+
+def _tripped(backends: list[Backend], commands: Commands, now: datetime) -> list[str]:
+    since = format_instant(backends[0].fuse_since, now=now) if backends[0].fuse_since else "now"
+    names = ", ".join(backend.name for backend in backends)
+    text = f"{names}: nothing new is created since {since}: {backends[0].fuse_reason}"
+    return [*wrap(text, width=_WIDTH), f"> {commands.failures()}"]
 
 
 def _paused(backend: Backend, now: datetime) -> list[str]:

@@ -8,7 +8,8 @@
 - `unsettled`: rows with a create request whose outcome is unknown
 - `files`: `number` and `size` (bytes) of the results on disk
 - `backends`: a list of `name`, `url`, `parallel_jobs`, `slots_held`, `statuses`, `rows`, `complete`,
-  `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `class`, `since`, `retry_at`)
+  `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `class`, `since`, `retry_at`),
+  `learned_cap` (null, or what it took when it last refused one more), `fuse` (null, or `reason`, `since`)
 - `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`
 - `runner`: null, or `is_alive`, `host`, `pid`, `command`, `folder`, `started_at`, `last_round_at`, `ended_at`
 - `needs_person`, `hook_errors`, `download_errors`: lists of `row` and `text`
@@ -78,6 +79,8 @@ def _backend(report: BackendReport) -> Document:
         "attempts": report.attempts,
         "mean_run_seconds": report.mean_run_seconds,
         "paused": _pause(report.backend) if report.backend.paused_class else None,
+        "learned_cap": report.backend.learned_cap,
+        "fuse": _fuse(report.backend) if report.backend.fuse_reason else None,
     }
 
 
@@ -88,6 +91,10 @@ def _pause(backend: Backend) -> Document:
         "since": _instant(backend.paused_since),
         "retry_at": _instant(backend.retry_at),
     }
+
+
+def _fuse(backend: Backend) -> Document:
+    return {"reason": backend.fuse_reason, "since": _instant(backend.fuse_since)}
 
 
 def _costs(one: Costs) -> Document:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from openeo_jobs.jobs import Runner
+from openeo_jobs.policy.submission import effective_cap
 from openeo_jobs.report.attention import list_needs
 from openeo_jobs.report.commands import Commands, go_on
 from openeo_jobs.report.figures import (
@@ -32,7 +33,7 @@ def draw_status(
         describe_runner(overview.runner, is_alive=is_alive, now=now),
         "",
         *(_draw_stage(stage, overview.rows) for stage in list_stages(overview)),
-        *_draw_backends(overview),
+        *_draw_backends(overview, now),
         *_draw_costs(overview.costs),
         *(["", "needs you", *needs] if needs else []),
     ]
@@ -60,17 +61,19 @@ def _draw_stage(stage: Stage, rows: int) -> str:
     return f"{line}   {stage.note}".rstrip()
 
 
-def _draw_backends(overview: Overview) -> list[str]:
+def _draw_backends(overview: Overview, now: datetime) -> list[str]:
     if not overview.backends:
         return []
     width = max(8, *(len(report.backend.name) for report in overview.backends))
     head = f" {'backend':<{width}}     slots  running  queued  complete  failed  attempts  mean run"
-    return ["", head, *(_draw_backend(report, width) for report in overview.backends)]
+    return ["", head, *(_draw_backend(report, width, now) for report in overview.backends)]
 
 
-def _draw_backend(report: BackendReport, width: int) -> str:
+def _draw_backend(report: BackendReport, width: int, now: datetime) -> str:
     backend, by_status = report.backend, report.by_status
-    slots = "paused" if backend.paused_class else f"{report.slots_held} of {backend.parallel_jobs}"
+    is_paused = backend.paused_class or backend.fuse_reason
+    cap = effective_cap(backend, backend.parallel_jobs, at=now)
+    slots = "paused" if is_paused else f"{report.slots_held} of {cap}"
     queued = by_status.get(JobStatus.QUEUED, 0) + by_status.get(JobStatus.QUEUED_FOR_START, 0)
     run = "-" if report.mean_run_seconds is None else format_seconds(report.mean_run_seconds)
     return (

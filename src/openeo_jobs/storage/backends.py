@@ -9,6 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from openeo_jobs.jobs import Backend, ErrorClass
+from openeo_jobs.status import STARTED
+from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import backend_from
 from openeo_jobs.storage.schema import backend
@@ -37,21 +39,60 @@ class Backends:
             rows = connection.execute(sa.select(backend).order_by(backend.c.id)).all()
         return [backend_from(row) for row in rows]
 
-    def pause(self, name: str, *, kind: ErrorClass, reason: str, at: datetime, retry_at: datetime) -> bool:
+    def one(self, name: str) -> Backend:
+        """Return the backend with this name, which has to be registered."""
+        with self._database.reading() as connection:
+            return backend_from(connection.execute(sa.select(backend).where(backend.c.name == name)).one())
+
+    def pause(
+        self,
+        name: str,
+        *,
+        kind: ErrorClass,
+        reason: str,
+        at: datetime,
+        retry_at: datetime,
+        is_polled: bool = True,
+        failures_in_a_row: int = 1,
+    ) -> bool:
         """Let a backend rest until *retry_at*; return whether it was not paused before."""
+        values = {
+            "paused_class": kind,
+            "paused_reason": reason,
+            "retry_at": retry_at,
+            "is_polled": is_polled,
+            "failures_in_a_row": failures_in_a_row,
+        }
         with self._database.writing() as connection:
             since = connection.execute(
                 sa.select(backend.c.paused_since).where(backend.c.name == name)
             ).scalar()
-            values = {"paused_class": kind, "paused_reason": reason, "retry_at": retry_at}
             connection.execute(
                 sa.update(backend).where(backend.c.name == name).values(paused_since=since or at, **values)
             )
         return since is None
 
     def resume(self, name: str) -> None:
-        """End the pause of a backend."""
-        self._set(name, paused_class=None, paused_reason=None, paused_since=None, retry_at=None)
+        """End the pause of a backend; its failures are forgotten once it does what it is asked for."""
+        nothing = dict.fromkeys(("paused_class", "paused_reason", "paused_since", "retry_at"))
+        self._set(name, is_polled=True, **nothing)
+
+    def forget_failures(self, name: str) -> None:
+        """Store that a backend did what it was asked for, without a pause in between."""
+        self._set(name, failures_in_a_row=0)
+
+    def learn_cap(self, name: str, *, at: datetime) -> int:
+        """Store that a backend takes no more than what is active there now, at least 1; return how many."""
+        with self._database.writing() as connection:
+            cap = max(1, count_held(connection, STARTED).get(name, 0))
+            connection.execute(
+                sa.update(backend).where(backend.c.name == name).values(learned_cap=cap, learned_at=at)
+            )
+        return cap
+
+    def record_fuse(self, name: str, reason: str | None, *, at: datetime) -> None:
+        """Store why nothing new is created on a backend, or (None) that nothing is against it."""
+        self._set(name, fuse_reason=reason, fuse_since=None if reason is None else at)
 
     def record_facts(self, name: str, *, url: str, currency: str | None) -> None:
         """Store where a backend is, and the currency of its costs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -61,14 +61,14 @@ class Claims:
             ]
 
 
-def count_held(connection: sa.Connection) -> dict[str, int]:
-    """Count the slots that are held, by backend; a row that waits for a person holds none."""
+def count_held(connection: sa.Connection, statuses: Collection[JobStatus] = ACTIVE) -> dict[str, int]:
+    """Count the slots that rows of these *statuses* hold; a row that waits for a person holds none."""
     rows = connection.execute(
         sa.select(backend.c.name, sa.func.count().label("held"))
         .select_from(job)
         .join(attempt, attempt.c.id == job.c.attempt_id)
         .join(backend, backend.c.id == attempt.c.backend_id)
-        .where(job.c.status.in_(sorted(ACTIVE)), job.c.needs_person_since.is_(None))
+        .where(job.c.status.in_(sorted(statuses)), job.c.needs_person_since.is_(None))
         .group_by(backend.c.name)
     )
     return {row.name: row.held for row in rows}

@@ -9,9 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from openeo_jobs.jobs import Job, ResultsStatus, StatusChange
-from openeo_jobs.status import ACTIVE, ENDED, JobStatus, upstream_word
+from openeo_jobs.history import StatusChange
+from openeo_jobs.jobs import Job, ResultsStatus
+from openeo_jobs.status import ACTIVE, ENDED, STARTED, JobStatus, upstream_word
 from openeo_jobs.storage.campaigns import latest_change
+from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import is_open
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
@@ -134,6 +136,11 @@ class Jobs:
         """Return the jobs that have one of *statuses*, in the order of their numbers."""
         return self._select(SELECT_JOBS.where(job.c.status.in_(sorted(statuses))).order_by(job.c.id))
 
+    def count_started(self) -> dict[str, int]:
+        """Count the jobs that were started and have not ended, by backend."""
+        with self._database.reading() as connection:
+            return count_held(connection, STARTED)
+
     def polled(self, backend_names: Collection[str]) -> list[Job]:
         """Return the jobs whose batch job is known and has not ended, on these backends."""
         return self._select(
@@ -166,17 +173,21 @@ class Jobs:
             rows = connection.execute(sa.select(job.c.status, sa.func.count()).group_by(job.c.status))
             return {JobStatus(status): number for status, number in rows}
 
-    def work_left(self, backend_names: Collection[str], *, runner_id: int) -> WorkLeft:
+    def work_left(
+        self, backend_names: Collection[str], *, runner_id: int, tripped: Collection[str] = ()
+    ) -> WorkLeft:
         """Count the rows that this run can still do something for, with these backends.
 
         Rows that wait for a person, that a user has set aside with a word of their own, or whose backend is
-        not registered do not keep a run alive.
+        not registered do not keep a run alive, nor do rows that wait for backends whose fuse is *tripped*.
         """
         names = list(backend_names)
+        open_names = [name for name in names if name not in tripped]
+        pin = job.c.pinned_backend
         free = sa.and_(job.c.needs_person_since.is_(None), job.c.user_status.is_(None))
         waiting = sa.and_(
             job.c.status == JobStatus.NOT_STARTED,
-            sa.or_(job.c.pinned_backend.is_(None), job.c.pinned_backend.in_(names)),
+            pin.in_(open_names) if tripped and not open_names else sa.or_(pin.is_(None), pin.in_(open_names)),
         )
         active = sa.and_(job.c.status.in_(sorted(ACTIVE)), backend.c.name.in_(names))
         ending = sa.and_(

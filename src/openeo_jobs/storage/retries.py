@@ -13,7 +13,7 @@ from openeo_jobs.storage.campaigns import latest_change, set_mirror
 from openeo_jobs.storage.changes import change_each
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import update_each
-from openeo_jobs.storage.schema import job
+from openeo_jobs.storage.schema import backend, job
 
 
 class Retries:
@@ -23,9 +23,13 @@ class Retries:
         self._database = database
 
     def retry(self, jobs: Collection[Job], *, reason: str, at: datetime) -> int:
-        """Put those of *jobs* that may be tried again back in line; return how many are."""
+        """Put those of *jobs* that may be tried again back in line; return how many are.
+
+        Whoever does so has seen what tripped a fuse: only what fails from now on counts.
+        """
         candidates = [one for one in jobs if can_retry(one)]
         with self._database.writing() as connection:
+            connection.execute(sa.update(backend).values(fuse_reason=None, fuse_since=None))
             return change_each(
                 connection, candidates, JobStatus.NOT_STARTED, at=at, actor=Actor.USER, reason=reason
             )

@@ -86,6 +86,7 @@ def backend_from(row: sa.Row[Any]) -> Backend:
             values,
             backend,
             *("name", "url", "parallel_jobs", "paused_reason", "paused_since", "retry_at", "keeps_titles"),
+            *("learned_cap", "learned_at", "is_polled", "failures_in_a_row", "fuse_since", "fuse_reason"),
         ),
     )
 

@@ -89,11 +89,16 @@ backend = sa.Table(
     sa.Column("currency", sa.Text),
     sa.Column("parallel_jobs", sa.Integer, nullable=False),
     sa.Column("learned_cap", sa.Integer),
+    sa.Column("learned_at", Instant),
     sa.Column("keeps_titles", sa.Boolean),
     sa.Column("paused_class", sa.Text),
     sa.Column("paused_reason", ForeignText),
     sa.Column("paused_since", Instant),
     sa.Column("retry_at", Instant),
+    sa.Column("is_polled", sa.Boolean, nullable=False, server_default="1"),
+    sa.Column("failures_in_a_row", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("fuse_since", Instant),
+    sa.Column("fuse_reason", ForeignText),
     sa.CheckConstraint("parallel_jobs >= 0", name="parallel_jobs"),
 )
 
@@ -183,6 +188,7 @@ attempt = sa.Table(
     sa.Column("hook_failed_runner_id", sa.Integer, sa.ForeignKey("runner.id")),
     sa.UniqueConstraint("job_id", "number"),
 )
+sa.Index("ix_attempt_ended_at", attempt.c.ended_at)
 
 batch_job = sa.Table(
     "batch_job",

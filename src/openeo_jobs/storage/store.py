@@ -14,6 +14,7 @@ from openeo_jobs.storage.claims import Claims
 from openeo_jobs.storage.creations import Creations
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import Endings
+from openeo_jobs.storage.failures import Failures
 from openeo_jobs.storage.interface import Interface
 from openeo_jobs.storage.progress import Progress
 from openeo_jobs.storage.queries import Jobs
@@ -35,6 +36,7 @@ class JobStore:
         self.creations = Creations(database)
         self.progress = Progress(database)
         self.endings = Endings(database)
+        self.failures = Failures(database)
         self.retries = Retries(database)
         self.interface = Interface(database)
         self.reports = Reports(database)

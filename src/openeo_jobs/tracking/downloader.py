@@ -87,7 +87,9 @@ def fetch_results(gateway: Gateway, batch_job_id: str, folder: Path, metadata_pa
         return gateway.download_results(batch_job_id, folder)
     except BackendError as error:
         # Assets may lie on other hosts: what goes wrong there says nothing of the backend.
-        raise BackendAnswerError(str(error), http_status=error.http_status, code=error.code) from error
+        raise BackendAnswerError(
+            str(error), http_status=error.http_status, code=error.code, retry_after=error.retry_after
+        ) from error
 
 
 def write_error_logs(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -131,7 +133,12 @@ def _try_again(run: Run, job: Job, error: Exception, *, what: str) -> bool:
     paused_until = run.pause(str(job.backend_name), error)
     # A backend that is paused fails no row: such a try does not count.
     tries = job.results_tries + (paused_until is None)
-    again_at = paused_until or next_download(tries, at=at, poll_sleep=run.settings.poll_sleep)
+    again_at = paused_until or next_download(
+        tries,
+        at=at,
+        poll_sleep=run.settings.poll_sleep,
+        retry_after=error.retry_after if isinstance(error, BackendError) else None,
+    )
     level = log.info if again_at else log.error
     level("row %d: %s not fetched (try %d): %s", job.number, what, tries, error)
     run.store.endings.record_download_failed(job, message=str(error), tries=tries, again_at=again_at)

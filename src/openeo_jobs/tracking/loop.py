@@ -6,42 +6,34 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from openeo_jobs.backends.foreign import as_backend_error
-from openeo_jobs.backends.gateway import Gateway
-from openeo_jobs.errors import BackendError, BackendRefusedError, DatabaseBusyError
-from openeo_jobs.jobs import Backend, ErrorClass
-from openeo_jobs.policy.failures import STOPS_POLLING, pauses_backend
+from openeo_jobs.errors import BackendUnavailableError, DatabaseBusyError
+from openeo_jobs.policy.submission import plan_starts
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.queries import WorkLeft
-from openeo_jobs.tracking import downloader, endings, poller, reconciler, starter, submitter
+from openeo_jobs.tracking import (
+    backends,
+    downloader,
+    endings,
+    fuse,
+    poller,
+    reconciler,
+    retrier,
+    starter,
+    submitter,
+)
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log
 
-PATIENCE_SECONDS = 10.0
-"""How long a round waits for answers before it goes on without them."""
 FAREWELL_SECONDS = 30.0
 """How long a run that was told to stop waits for what is under way."""
+_CONNECTING = frozenset({"connect"})
 _QUICK = frozenset({"facts", "list", "poll", "probe", "start", "cancel"})
 
 
-def _record_facts(run: Run, results: Sequence[Done]) -> None:
-    for done in results:
-        if done.error is None:
-            gateway: Gateway = done.subject
-            run.store.backends.record_facts(gateway.name, url=gateway.url, currency=done.value)
-
-
-def _record_probes(run: Run, results: Sequence[Done]) -> None:
-    for done in results:
-        if done.error is None:
-            run.note_success(done.subject)
-        else:
-            run.suspect(done.subject, done.error)
-
-
 _RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
-    "facts": _record_facts,
-    "probe": _record_probes,
+    "connect": backends.record_connected,
+    "facts": backends.record_facts,
+    "probe": backends.record_probes,
     "list": reconciler.record,
     "poll": poller.record,
     "start": starter.record,
@@ -75,47 +67,70 @@ def keep_going(run: Run, do_round: Callable[[], None]) -> None:
 def do_one_round(run: Run) -> None:
     """Reconcile, poll, submit, start, fetch, call hooks, mirror."""
     run.store.runners.record_round(run.runner_id, at=run.now())
-    run.answered.clear()
+    backends.judge(run)
     _connect(run)
-    polled = _find_polled(run)
+    polled = backends.find_polled(run)
     reconciler.reconcile(run, polled)
     poller.ask(run, polled)
-    _probe(run, polled)
-    settle(run, _QUICK, PATIENCE_SECONDS)
-    run.judge_suspects()
-    _resume(run)
+    backends.probe(run, polled)
+    settle(run, _QUICK)
+    backends.judge(run)
+    backends.resume(run)
     poller.cancel_overdue(run)
     if not run.stopping.is_set():
-        names = _open_caps(run)
-        waiting = run.store.jobs.of_status([JobStatus.CREATED])
-        starter.start(run, [job for job in waiting if job.backend_name in names], is_fresh=False)
-        submitter.submit(run, lambda: _open_caps(run), record=lambda: record(run, run.pool.collect(0)))
-    settle(run, _QUICK, PATIENCE_SECONDS)
-    endings.finish(run, _find_polled(run))
+        starter.start(
+            run, plan_starts(run.store.jobs.of_status([JobStatus.CREATED]), _room(run)), is_fresh=False
+        )
+        submitter.submit(
+            run,
+            lambda: backends.find_caps_for_new(run),
+            record=lambda: record(run, run.pool.collect(0)),
+        )
+    settle(run, _QUICK)
+    _finish(run)
     mirror(run)
 
 
-def settle(run: Run, kinds: frozenset[str] | None, seconds: float) -> None:
-    """Record results as they come, until nothing of *kinds* is under way, or *seconds* have passed."""
+def settle(run: Run, kinds: frozenset[str]) -> None:
+    """Record results as they come, until nothing of *kinds* is waited for, or patience is at its end.
+
+    What has not come by then is recorded when it comes, and never waited for again. A backend that answered
+    nothing meanwhile is silent until it does: no round waits for it, and nothing is begun there.
+    """
+    deadline = time.monotonic() + run.settings.patience.total_seconds()
+    heard = record(run, run.pool.collect(0))
+    while run.pool.awaited(kinds) - run.silent:
+        if run.stopping.is_set():
+            return
+        if (left := deadline - time.monotonic()) <= 0:
+            run.silent |= run.pool.awaited(kinds) - heard
+            run.pool.give_up(kinds)
+            return
+        heard |= record(run, run.pool.collect(left))
+
+
+def drain(run: Run, seconds: float) -> None:
+    """Record results as they come, until nothing but logins is under way, or *seconds* have passed."""
     deadline = time.monotonic() + seconds
     record(run, run.pool.collect(0))
-    while run.pool.count(kinds) and (left := deadline - time.monotonic()) > 0:
-        if run.stopping.is_set() and kinds is not None:
-            return
+    while run.pool.kinds_under_way() - _CONNECTING and (left := deadline - time.monotonic()) > 0:
         record(run, run.pool.collect(left))
 
 
-def record(run: Run, results: Sequence[Done]) -> None:
-    """Hand results to those who record them, kind by kind."""
+def record(run: Run, results: Sequence[Done]) -> set[str]:
+    """Hand results to those who record them, kind by kind; return the lanes in which something answered."""
+    heard = {done.lane for done in results if _is_answer(done)}
+    run.silent -= heard
     for kind, recorder in _RECORDERS.items():
         of_kind = [done for done in results if done.kind == kind]
         if of_kind:
             recorder(run, of_kind)
+    return heard
 
 
 def work_left(run: Run) -> WorkLeft:
     """Count the rows that this run can still do something for."""
-    return run.store.jobs.work_left(list(run.caps), runner_id=run.runner_id)
+    return run.store.jobs.work_left(list(run.caps), runner_id=run.runner_id, tripped=fuse.find_reasons(run))
 
 
 def mirror(run: Run) -> None:
@@ -127,6 +142,13 @@ def mirror(run: Run) -> None:
 def tell_left_behind(run: Run) -> None:
     """Say which rows this run could do nothing for."""
     left = run.store.jobs.left_behind(list(run.caps))
+    held = run.store.jobs.work_left(list(run.caps), runner_id=run.runner_id).waiting - work_left(run).waiting
+    if held:
+        log.error(
+            "%d rows were not begun, as the latest attempts all failed alike; see: openeo-jobs failures; "
+            "mend it, and start the script again",
+            held,
+        )
     if left.needing_person:
         log.error("%d rows wait for a person; see: openeo-jobs status", left.needing_person)
     if left.elsewhere:
@@ -137,7 +159,7 @@ def say_farewell(run: Run, *, patience_seconds: float) -> None:
     """Wait for what is under way, and store it; what has not begun, but for starts, does not begin."""
     run.pool.drop_waiting(keep={"start"})
     try:
-        settle(run, None, patience_seconds)
+        drain(run, patience_seconds)
         mirror(run)
     except DatabaseBusyError as error:
         log.warning("%s; what is missing is found out by the next run", error)
@@ -151,80 +173,35 @@ def _sleep(run: Run, length: timedelta) -> None:
         results = run.pool.collect(left)
         if results:
             record(run, results)
-            endings.finish(run, _find_polled(run))
+            _finish(run)
             if not work_left(run):
                 mirror(run)
+                return
+            if any(done.kind in _CONNECTING and done.error is None for done in results):
                 return
 
 
 def _connect(run: Run) -> None:
-    """Connect to the backends that are not connected, and are not paused."""
-    for name, backend in _backends(run).items():
-        if not _is_due(run, backend):
-            continue
-        if backend.paused_class is ErrorClass.AUTH and run.gateways.pop(name, None) is not None:
-            run.user_code.disconnect(name)
-        if name in run.gateways:
-            continue
-        began_at = run.now()
-        try:
-            gateway = run.user_code.connect(name)
-        except Exception as error:
-            # Connecting holds up the round: a slow failure is tried again so rarely that it costs little.
-            run.pause(name, _as_connect_error(error), at_least=(run.now() - began_at) * 10)
-            continue
-        run.gateways[name] = gateway
-        run.pool.submit("facts", lane=name, key=name, subject=gateway, function=gateway.get_currency)
+    """Connect to backends; logins that take long hold up no other backend, where there is one."""
+    backends.connect(run)
+    settle(run, _CONNECTING)
+    while not run.gateways and run.pool.kinds_under_way() & _CONNECTING and not run.stopping.is_set():
+        record(run, run.pool.collect(run.settings.patience.total_seconds()))
 
 
-def _probe(run: Run, names: Sequence[str]) -> None:
-    """Ask backends that were away whether they are back, by more than the one row that found them away."""
-    for name, backend in _backends(run).items():
-        if name in names and backend.paused_class is ErrorClass.TRANSIENT:
-            gateway = run.gateways[name]
-            run.pool.submit("probe", lane=name, key=name, subject=name, function=gateway.list_batch_jobs)
+def _finish(run: Run) -> None:
+    """Do what is left for rows that have ended, and say where a fuse has tripped."""
+    endings.finish(run, backends.find_polled(run))
+    retrier.retry(run)
+    fuse.tell(run)
 
 
-def _as_connect_error(error: Exception) -> BackendError:
-    """Return *error* as one that pauses its backend: what cannot be connected to may come back."""
-    failure = as_backend_error(error)
-    if failure is not None and pauses_backend(failure):
-        return failure
-    return BackendRefusedError(f"cannot connect: {type(error).__name__}: {error}", http_status=401)
+def _room(run: Run) -> dict[str, int]:
+    """Return how many more batch jobs may be started, by backend."""
+    started = run.store.jobs.count_started()
+    return {name: cap - started.get(name, 0) for name, cap in backends.find_caps(run).items()}
 
 
-def _backends(run: Run) -> dict[str, Backend]:
-    return {b.name: b for b in run.store.backends.all() if b.name in run.caps}
-
-
-def _is_due(run: Run, backend: Backend) -> bool:
-    return backend.retry_at is None or backend.retry_at <= run.now()
-
-
-def _find_polled(run: Run) -> list[str]:
-    """Return the backends that may be asked for something now."""
-    return [name for name, backend in _backends(run).items() if _may_poll(run, backend)]
-
-
-def _may_poll(run: Run, backend: Backend) -> bool:
-    if backend.name not in run.gateways:
-        return False
-    return backend.paused_class not in STOPS_POLLING or _is_due(run, backend)
-
-
-def _resume(run: Run) -> None:
-    """End the pauses that are over: what was asked meanwhile did not begin them anew."""
-    for name, backend in _backends(run).items():
-        if backend.paused_since is None or not _is_due(run, backend) or name not in run.gateways:
-            continue
-        log.info("%s back after %.3g s", name, (run.now() - backend.paused_since).total_seconds())
-        run.store.backends.resume(name)
-
-
-def _open_caps(run: Run) -> dict[str, int]:
-    """Return the caps of the backends that may get work now."""
-    return {
-        name: run.caps[name]
-        for name, backend in _backends(run).items()
-        if name in run.gateways and backend.paused_class is None
-    }
+def _is_answer(done: Done) -> bool:
+    """Say whether a backend has answered, be it with an error."""
+    return not isinstance(done.error, BackendUnavailableError) or done.error.http_status is not None

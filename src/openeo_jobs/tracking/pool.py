@@ -15,6 +15,7 @@ class Done:
     """A task that is done: what it was about, and what it returned or raised."""
 
     kind: str
+    lane: str
     subject: Any
     value: Any = None
     error: Exception | None = None
@@ -23,6 +24,7 @@ class Done:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     kind: str
+    lane: str
     key: Hashable
     subject: Any
     function: Callable[[], Any]
@@ -38,7 +40,8 @@ class Pool:
     def __init__(self, threads_per_lane: int = 8) -> None:
         self._threads_per_lane = threads_per_lane
         self._lanes: dict[str, _Lane] = {}
-        self._under_way: dict[Hashable, str] = {}
+        self._under_way: dict[Hashable, _Task] = {}
+        self._given_up: set[Hashable] = set()
         self._done: queue.SimpleQueue[tuple[Hashable, Done] | None] = queue.SimpleQueue()
 
     def submit(
@@ -47,10 +50,11 @@ class Pool:
         """Run *function* in *lane*; return False if the task with that *kind* and *key* is under way."""
         if (kind, key) in self._under_way:
             return False
-        self._under_way[kind, key] = kind
+        task = _Task(kind=kind, lane=lane, key=(kind, key), subject=subject, function=function)
+        self._under_way[task.key] = task
         if lane not in self._lanes:
             self._lanes[lane] = _Lane(lane, self._threads_per_lane, self._done)
-        self._lanes[lane].put(_Task(kind=kind, key=(kind, key), subject=subject, function=function))
+        self._lanes[lane].put(task)
         return True
 
     def collect(self, timeout: float) -> list[Done]:
@@ -60,15 +64,27 @@ class Pool:
             item = self._done.get(timeout=timeout) if timeout > 0 else self._done.get_nowait()
             while True:
                 if item is not None:
-                    self._under_way.pop(item[0], None)
+                    self._forget(item[0])
                     found.append(item[1])
                 item = self._done.get_nowait()
         except queue.Empty:
             return found
 
-    def count(self, kinds: Collection[str] | None = None) -> int:
-        """Count the tasks of these *kinds* that are under way."""
-        return sum(kinds is None or kind in kinds for kind in self._under_way.values())
+    def awaited(self, kinds: Collection[str]) -> set[str]:
+        """Return the lanes in which tasks of these *kinds* are under way that nobody gave up waiting for."""
+        return {
+            task.lane
+            for key, task in self._under_way.items()
+            if task.kind in kinds and key not in self._given_up
+        }
+
+    def give_up(self, kinds: Collection[str]) -> None:
+        """Wait no longer for the tasks of these *kinds* that are under way; their results still come."""
+        self._given_up |= {key for key, task in self._under_way.items() if task.kind in kinds}
+
+    def kinds_under_way(self) -> set[str]:
+        """Return the kinds of all tasks that are under way, given up or not."""
+        return {task.kind for task in self._under_way.values()}
 
     def wake(self) -> None:
         """End a wait of `collect`; safe in a signal handler."""
@@ -81,12 +97,16 @@ class Pool:
                 if task.kind in keep:
                     lane.put(task)
                 else:
-                    self._under_way.pop(task.key, None)
+                    self._forget(task.key)
 
     def close(self) -> None:
         """Let every thread end after what it is doing; tasks that have not begun are dropped."""
         for lane in self._lanes.values():
             lane.close()
+
+    def _forget(self, key: Hashable) -> None:
+        self._under_way.pop(key, None)
+        self._given_up.discard(key)
 
 
 class _Lane:
@@ -127,6 +147,9 @@ class _Lane:
 
 def _run(task: _Task) -> Done:
     try:
-        return Done(kind=task.kind, subject=task.subject, value=task.function())
+        return Done(kind=task.kind, lane=task.lane, subject=task.subject, value=task.function())
     except Exception as error:
-        return Done(kind=task.kind, subject=task.subject, error=error)
+        return Done(kind=task.kind, lane=task.lane, subject=task.subject, error=error)
+    except BaseException as error:  # user code that wants to leave: not from this thread
+        left = RuntimeError(f"{type(error).__name__}: {error}")
+        return Done(kind=task.kind, lane=task.lane, subject=task.subject, error=left)

@@ -8,14 +8,14 @@ from typing import Any
 
 from openeo_jobs.errors import CallbackError, JobMovedError
 from openeo_jobs.jobs import BatchJob, Job, Listing, Observation
-from openeo_jobs.policy.failures import make_failure
+from openeo_jobs.policy.attempts import kills_the_process
+from openeo_jobs.policy.failures import fails_no_row, make_failure, make_interruption, make_poisoning
 from openeo_jobs.policy.observation import judge, may_be_lost
 from openeo_jobs.policy.submission import (
     Adopt,
     AskPerson,
     LookUp,
     Release,
-    can_be_tried_again,
     is_proved_absent,
     pick_original,
     settle,
@@ -116,17 +116,32 @@ def _settle_one(run: Run, job: Job, posts: list[BatchJob]) -> Release | Adopt | 
 
 
 def _release(run: Run, job: Job, decision: Release) -> None:
-    """Put a job of which nothing was created back in line, or fail it where that has not helped."""
+    """Put a job of which nothing was created back in line, or fail it where it is to blame."""
     at = run.now()
     failure = job.attempt.failure if job.attempt else None
-    if failure is not None and not can_be_tried_again(job, failure):
+    if failure is None and decision.is_interruption:
+        _release_interrupted(run, job, decision)
+    elif failure is not None and not fails_no_row(failure):
         log.warning("row %d: start_failed: %s", job.number, failure.message)
+        run.store.creations.fail(job, failure, at=at)
+    else:
+        log.info("row %d: %s; back in line", job.number, decision.reason)
+        # The rows behind it get their turn first, unless nothing went wrong with it.
+        not_before = at + run.settings.poll_sleep if failure is not None else None
+        run.store.creations.release(job, at=at, reason=decision.reason, not_before=not_before)
+
+
+def _release_interrupted(run: Run, job: Job, decision: Release) -> None:
+    """Put a job whose callback sent nothing back in line at once, unless it is what ends the process."""
+    at = run.now()
+    interruptions = 1 + run.store.failures.count_interruptions(job)
+    if kills_the_process(interruptions):
+        failure = make_poisoning(interruptions, at=at)
+        log.error("row %d: start_failed: %s", job.number, failure.message)
         run.store.creations.fail(job, failure, at=at)
         return
     log.info("row %d: %s; back in line", job.number, decision.reason)
-    # The rows behind it get their turn first, unless nothing went wrong with it.
-    not_before = at + run.settings.poll_sleep if failure is not None else None
-    run.store.creations.release(job, at=at, reason=decision.reason, not_before=not_before)
+    run.store.creations.release(job, at=at, reason=decision.reason, failure=make_interruption(at=at))
 
 
 def _look_up(run: Run, job: Job, post: BatchJob, listing: Listing) -> None:

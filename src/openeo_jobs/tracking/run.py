@@ -13,13 +13,22 @@ from typing import Protocol
 
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.wire import Watcher
+from openeo_jobs.errors import BackendError
 from openeo_jobs.jobs import Campaign, ErrorClass, Job
-from openeo_jobs.policy.failures import classify, pause_length, pauses_backend
+from openeo_jobs.policy.attempts import MAX_ATTEMPTS
+from openeo_jobs.policy.failures import classify, pauses_backend, stops_polling
+from openeo_jobs.policy.waiting import pause_length
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.store import JobStore
 from openeo_jobs.tracking.pool import Pool
 
 log = logging.getLogger("openeo_jobs")
+
+
+def say_length(length: timedelta) -> str:
+    """Say how long something takes, for a line of the log."""
+    seconds = length.total_seconds()
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +39,10 @@ class Settings:
     grace: timedelta
     lost_after: timedelta
     lease: timedelta
+    patience: timedelta = timedelta(seconds=3)
+    """How long a round waits for answers before it goes on without them."""
+    max_failures_in_a_row: int | None = 10
+    max_attempts: Mapping[ErrorClass, int] = field(default_factory=lambda: MAX_ATTEMPTS)
     cancel_running_after: timedelta | None = None
     tags_titles: bool = True
     downloads_results: bool = True
@@ -46,11 +59,11 @@ class Returned:
 class UserCode(Protocol):
     """What the manager does for a run: user code, the Connections it uses, and the files it names.
 
-    Everything here is called in the thread that runs the rounds.
+    Everything here is called in the thread that runs the rounds, but for `connect`.
     """
 
     def connect(self, backend_name: str) -> Gateway:
-        """Get the connection of a backend, watch it, and return a gateway over it."""
+        """Get the connection of a backend, watch it, and return a gateway over it; may take minutes."""
         ...
 
     def disconnect(self, backend_name: str) -> None:
@@ -99,16 +112,20 @@ class Run:
     pool: Pool
     now: Callable[[], datetime]
     make_token: Callable[[], str]
+    take_chance: Callable[[], float]
+    """Returns a random number from 0 to 1, by which waiting differs from time to time."""
     gateways: dict[str, Gateway] = field(default_factory=dict)
     stats: Counter[str] = field(default_factory=Counter)
     stopping: threading.Event = field(default_factory=threading.Event)
     logged: set[tuple[object, ...]] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
-    """The backends that did what they were asked for, in this round."""
+    """The backends that did what they were asked for, since they were last judged."""
     looked_at: set[str] = field(default_factory=set)
     """The backends of which this run knows whether rows have ended there before it."""
     suspects: dict[str, Exception] = field(default_factory=dict)
-    """The backends that seem not to be there, in this round, and why."""
+    """The backends that seem not to be there, since they were last judged, and why."""
+    silent: set[str] = field(default_factory=set)
+    """The lanes of the pool that were waited for in vain: nobody waits again until something is answered."""
 
     def stop(self) -> None:
         """Let nothing new begin; safe in a signal handler."""
@@ -116,9 +133,14 @@ class Run:
         self.pool.wake()
 
     def ask(self, kind: str, job: Job, function: Callable[[Gateway, str], object]) -> bool:
-        """Let *function* ask the backend of *job* about its batch job, in a thread."""
+        """Let *function* ask the backend of *job* about its batch job, in a thread; return whether it will.
+
+        It does not where the same is asked already, or while a new login is made.
+        """
         name, batch_job_id = str(job.backend_name), str(job.batch_job_id)
-        gateway = self.gateways[name]
+        gateway = self.gateways.get(name)
+        if gateway is None:
+            return False
         return self.pool.submit(
             kind,
             lane=f"{kind} {name}" if kind == "download" else name,
@@ -127,24 +149,33 @@ class Run:
             function=lambda: function(gateway, batch_job_id),
         )
 
-    def pause(
-        self, backend_name: str, error: Exception, *, at_least: timedelta = timedelta(0)
-    ) -> datetime | None:
-        """Let a backend rest if *error* is about the backend as a whole; return until when."""
+    def pause(self, backend_name: str, error: Exception) -> datetime | None:
+        """Let a backend rest if *error* is about the backend as a whole; return until when.
+
+        What fails while it rests already belongs to the same failure.
+        """
         if not pauses_backend(error):
             return None
-        kind, at = classify(error), self.now()
-        length = max(at_least, pause_length(kind, self.settings.poll_sleep))
+        known, at = self.store.backends.one(backend_name), self.now()
+        rests_until = max(at, known.retry_at or at)
+        in_a_row = max(1, known.failures_in_a_row + (rests_until <= at))
+        retry_at = max(rests_until, at + self._pause_length(error, in_a_row))
         is_new = self.store.backends.pause(
-            backend_name, kind=kind, reason=str(error), at=at, retry_at=at + length
+            backend_name,
+            kind=classify(error),
+            reason=str(error),
+            at=at,
+            retry_at=retry_at,
+            is_polled=not stops_polling(error),
+            failures_in_a_row=in_a_row,
         )
         self.stats["backend paused"] += is_new
         self.log_once(
-            ("pause", backend_name, kind),
-            "%s paused: %s; its rows wait, none fails; again in %.3g s",
-            *(backend_name, error, length.total_seconds()),
+            ("pause", backend_name, classify(error)),
+            "%s paused: %s; its rows wait, none fails; again in %s",
+            *(backend_name, error, say_length(retry_at - at)),
         )
-        return at + length
+        return retry_at
 
     def suspect(self, backend_name: str, error: Exception) -> None:
         """Pause a backend for *error*, but one that seems not to be there only once the round is judged."""
@@ -160,10 +191,25 @@ class Run:
                 self.pause(name, error)
         self.suspects.clear()
 
+    def learn_cap(self, backend_name: str, error: Exception) -> None:
+        """Learn from a create or start request that a limit refused how many jobs a backend takes."""
+        if classify(error) is ErrorClass.LIMIT:
+            cap = self.store.backends.learn_cap(backend_name, at=self.now())
+            log.info("%s takes %d at a time for now", backend_name, cap)
+
     def note_success(self, backend_name: str) -> None:
         """Remember that a backend did what it was asked for: its next pause is news again."""
         self.answered.add(backend_name)
         self.logged = {key for key in self.logged if key[:2] != ("pause", backend_name)}
+
+    def _pause_length(self, error: Exception, in_a_row: int) -> timedelta:
+        return pause_length(
+            classify(error),
+            in_a_row=in_a_row,
+            poll_sleep=self.settings.poll_sleep,
+            chance=self.take_chance(),
+            retry_after=error.retry_after if isinstance(error, BackendError) else None,
+        )
 
     def log_once(self, key: tuple[object, ...], message: str, *args: object) -> None:
         """Log a warning the first time that *key* comes by."""

@@ -112,6 +112,7 @@ def _record_one(run: Run, job: Job, outcome: StartOutcome) -> None:
     elif classify(error) in _WAITS or seen is None or _is_not_found(error):
         run.pause(str(job.backend_name), error)
         run.store.progress.refuse_start(job, at=at, reason=str(error))
+        run.learn_cap(str(job.backend_name), error)
     else:
         run.stats["job queued for start failed"] += 1
         log.warning("row %d: start_failed: %s", job.number, error)

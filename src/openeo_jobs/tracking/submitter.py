@@ -9,15 +9,14 @@ from dataclasses import dataclass, field
 from openeo_jobs.backends.foreign import as_backend_error
 from openeo_jobs.errors import BackendError, CallbackError, DatabaseError, JobMovedError
 from openeo_jobs.jobs import Job, Outcome
-from openeo_jobs.policy.failures import make_failure
-from openeo_jobs.policy.submission import can_be_tried_again
+from openeo_jobs.policy.failures import make_failure, may_pass
 from openeo_jobs.tracking import starter
 from openeo_jobs.tracking.run import Returned, Run, log
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
-def submit(run: Run, find_caps: Callable[[], Mapping[str, int]], *, record: Callable[[], None]) -> None:
+def submit(run: Run, find_caps: Callable[[], Mapping[str, int]], *, record: Callable[[], object]) -> None:
     """Submit waiting rows, one after the other, until no slot is free on the backends that are open.
 
     *find_caps* returns those and their caps; it is asked for every row, as a backend may have to pause.
@@ -42,6 +41,10 @@ def submit_one(run: Run, job: Job) -> None:
     run.stats["job launch"] += 1
     try:
         returned = run.user_code.start_job(job, call.backend_name, call)
+    except KeyboardInterrupt:
+        if not call.has_sent:
+            run.store.creations.release(job, at=run.now(), reason="stopped while start_job ran")
+        raise
     except Exception as error:
         if call.database_error is not None:
             raise call.database_error from error  # not the row's fault: it is settled later
@@ -71,7 +74,12 @@ class Call:
     run: Run
     job: Job
     outcomes: list[Outcome] = field(default_factory=list)
-    has_failed_request: bool = False
+    has_sent: bool = False
+    """Whether a create or start request may have left."""
+    asked_to_start: str | None = None
+    """The batch job that the callback itself asked to start, last."""
+    latest_failure: BackendError | None = None
+    """What the latest request that failed was answered with."""
     database_error: DatabaseError | None = None
     """The database could not be written while user code ran."""
 
@@ -82,6 +90,7 @@ class Call:
 
     def creating(self, backend_name: str, fingerprint: str, *, can_tag: bool) -> StoredIntent:
         """Store the intent, with its tag."""
+        self.has_sent = True
         tag = make_tag(self.run, self.job) if can_tag and self.run.settings.tags_titles else None
         with self._noting():
             number = self.run.store.creations.record_intent(
@@ -101,6 +110,8 @@ class Call:
 
     def starting(self, backend_name: str, batch_job_id: str) -> None:
         """Store that the callback itself asks for the start."""
+        self.has_sent = True
+        self.asked_to_start = batch_job_id
         with self._noting():
             self.run.store.creations.record_start_sent(
                 self.job, backend_name=backend_name, batch_job_id=batch_job_id, at=self.run.now()
@@ -116,13 +127,18 @@ class Call:
 
     def saw(self, backend_name: str, error: BackendError) -> None:
         """Remember that a request failed; whether it matters, `start_job` decides."""
-        self.has_failed_request = True
+        self.latest_failure = error
         log.debug("row %d: %s: %s", self.job.number, backend_name, error)
 
     def explain(self, error: Exception) -> Exception:
         """Return what *error*, raised by `start_job`, is: a failure of the backend, or of the callback."""
-        failure = as_backend_error(error) if self.has_failed_request else None
-        return failure or CallbackError(f"{type(error).__name__}: {error} in start_job")
+        seen = self.latest_failure
+        failure = as_backend_error(error) if seen is not None else None
+        if failure is None or seen is None:
+            return CallbackError(f"{type(error).__name__}: {error} in start_job")
+        if failure.retry_after is None and failure.http_status == seen.http_status:
+            failure.retry_after = seen.retry_after  # openEO's client keeps no headers
+        return failure
 
     @contextmanager
     def _noting(self) -> Iterator[None]:
@@ -149,26 +165,38 @@ def _store_return(run: Run, job: Job, returned: Returned | None) -> None:
 
 
 def _store_failure(run: Run, job: Job, call: Call, error: Exception) -> None:
-    """Store why a call failed: the row fails, or goes back in line, or waits until its outcome is known."""
+    """Store why a call failed: the row fails, or goes back in line, or waits until its outcome is known.
+
+    A backend that pauses fails no row; after the pause, the rows behind it get their turn first.
+    """
     at = run.now()
     retry_at = run.pause(call.backend_name, error)
     failure = make_failure(error, at=at)
+    if call.outcomes == [Outcome.CREATED] and call.asked_to_start and may_pass(failure):
+        _keep_created(run, job, call, error)
+        return
     if Outcome.UNKNOWN in call.outcomes:
         log.warning("row %d: outcome of creation unknown (%s); a listing will tell", job.number, error)
         run.store.endings.record_failure(job, failure)
         return
-    not_before = None
-    if retry_at is not None:
-        not_before = retry_at + (retry_at - at)  # after the pause: the rows behind it get their turn first
-    elif can_be_tried_again(job, failure):
-        not_before = at + run.settings.poll_sleep
-    if not_before is not None and Outcome.CREATED not in call.outcomes:
+    if retry_at is not None and Outcome.CREATED not in call.outcomes:
+        not_before = retry_at + run.settings.poll_sleep
         run.store.creations.release(
             job, at=at, reason=failure.message, failure=failure, not_before=not_before
         )
+        run.learn_cap(call.backend_name, error)
     else:
         log.warning("row %d: start_failed: %s", job.number, error)
         run.store.creations.fail(job, failure, at=at)
+
+
+def _keep_created(run: Run, job: Job, call: Call, error: Exception) -> None:
+    """Keep the batch job that the callback created and could not start, or not see start, for now."""
+    log.warning("row %d: batch job %s is kept: %s", job.number, call.asked_to_start, error)
+    run.store.creations.choose(
+        job, backend_name=call.backend_name, batch_job_id=str(call.asked_to_start), at=run.now()
+    )
+    run.learn_cap(call.backend_name, error)
 
 
 def _base36(number: int) -> str:

@@ -1,0 +1,137 @@
+"""The backends of a run: connected, paused and back again, silent, and which of them get work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from openeo_jobs.backends.foreign import as_backend_error
+from openeo_jobs.backends.gateway import Gateway
+from openeo_jobs.errors import BackendError, BackendRefusedError
+from openeo_jobs.jobs import Backend, ErrorClass
+from openeo_jobs.policy.failures import pauses_backend
+from openeo_jobs.policy.submission import effective_cap
+from openeo_jobs.tracking import fuse
+from openeo_jobs.tracking.pool import Done
+from openeo_jobs.tracking.run import Run, log, say_length
+
+
+def connect(run: Run) -> None:
+    """Connect to the backends that are not connected, and are not paused.
+
+    Each in a thread of its own: the user's code may log in there, and take minutes.
+    """
+    for name, backend in _registered(run).items():
+        if not _is_due(run, backend):
+            continue
+        if backend.paused_class is ErrorClass.AUTH and run.gateways.pop(name, None) is not None:
+            run.user_code.disconnect(name)
+        if name not in run.gateways:
+            run.pool.submit(
+                "connect",
+                lane=f"connect {name}",
+                key=name,
+                subject=name,
+                function=partial(run.user_code.connect, name),
+            )
+
+
+def record_connected(run: Run, results: Sequence[Done]) -> None:
+    """Use the backends that are connected; those that could not be connected to pause."""
+    for done in results:
+        name: str = done.subject
+        if done.error is not None:
+            run.pause(name, _as_connect_error(done.error))
+            continue
+        gateway: Gateway = done.value
+        run.gateways[name] = gateway
+        run.pool.submit("facts", lane=name, key=name, subject=gateway, function=gateway.get_currency)
+
+
+def record_facts(run: Run, results: Sequence[Done]) -> None:
+    """Store where backends are, and the currency of their costs."""
+    for done in results:
+        if done.error is None:
+            gateway: Gateway = done.subject
+            run.store.backends.record_facts(gateway.name, url=gateway.url, currency=done.value)
+
+
+def probe(run: Run, names: Sequence[str]) -> None:
+    """Ask backends that were away whether they are back, by more than the one row that found them away."""
+    for name, backend in _registered(run).items():
+        if name in names and backend.paused_class is ErrorClass.TRANSIENT:
+            gateway = run.gateways[name]
+            run.pool.submit("probe", lane=name, key=name, subject=name, function=gateway.list_batch_jobs)
+
+
+def record_probes(run: Run, results: Sequence[Done]) -> None:
+    """Record which backends are back."""
+    for done in results:
+        if done.error is None:
+            run.note_success(done.subject)
+        else:
+            run.suspect(done.subject, done.error)
+
+
+def judge(run: Run) -> None:
+    """Pause the backends that did nothing but fail since they were last judged.
+
+    Failures in a row are forgotten once something is done without a pause: a backend that tells statuses, and
+    refuses to create, rests longer each time.
+    """
+    run.judge_suspects()
+    for name, backend in _registered(run).items():
+        if backend.failures_in_a_row and backend.paused_since is None and name in run.answered:
+            run.store.backends.forget_failures(name)
+    run.answered.clear()
+
+
+def resume(run: Run) -> None:
+    """End the pauses that are over, unless what was asked meanwhile began them anew, or got no answer."""
+    for name, backend in _registered(run).items():
+        if backend.paused_since is None or not _is_due(run, backend):
+            continue
+        if name in run.gateways and name not in run.silent:
+            log.info("%s back after %s", name, say_length(run.now() - backend.paused_since))
+            run.store.backends.resume(name)
+
+
+def find_polled(run: Run) -> list[str]:
+    """Return the backends that may be asked for something now."""
+    return [
+        name
+        for name, backend in _registered(run).items()
+        if name in run.gateways and (backend.is_polled or _is_due(run, backend))
+    ]
+
+
+def find_caps(run: Run) -> dict[str, int]:
+    """Return the caps of the backends that are there, and not paused."""
+    return {
+        name: effective_cap(backend, run.caps[name], at=run.now())
+        for name, backend in _registered(run).items()
+        if name in run.gateways and name not in run.silent and backend.paused_class is None
+    }
+
+
+def find_caps_for_new(run: Run) -> dict[str, int]:
+    """Return the caps of the backends on which something new may be created."""
+    caps = find_caps(run)
+    trips = fuse.find_trips(run) if caps else {}
+    return {name: cap for name, cap in caps.items() if name not in trips}
+
+
+def _as_connect_error(error: Exception) -> BackendError:
+    """Return *error* as one that pauses its backend: what cannot be connected to may come back."""
+    failure = as_backend_error(error)
+    if failure is not None and pauses_backend(failure):
+        return failure
+    return BackendRefusedError(f"cannot connect: {type(error).__name__}: {error}", http_status=401)
+
+
+def _registered(run: Run) -> dict[str, Backend]:
+    return {b.name: b for b in run.store.backends.all() if b.name in run.caps}
+
+
+def _is_due(run: Run, backend: Backend) -> bool:
+    return backend.retry_at is None or backend.retry_at <= run.now()
