@@ -128,7 +128,7 @@ def test_a_download_that_fails_while_its_backend_is_logged_in_to_anew_ends_nothi
     bench.gateway.fail_next("download_results", BackendRefusedError("[403] expired", http_status=403))
     loop.do_one_round(bench.run)
     gateway = bench.run.gateways.pop("north")
-    loop.settle(bench.run, None, 5)
+    loop.drain(bench.run, 5)
     assert bench.job().results_tries == 1
     bench.run.gateways["north"] = gateway
     bench.round(300)
