@@ -14,6 +14,7 @@ OpenEOJobsError
 │   └── CampaignInUseError      another run works on it
 ├── StatusChangeError           a change of status that the graph does not allow
 ├── JobMovedError               a job that is no longer as it was read: somebody else has changed it
+├── CampaignMovedError          a campaign that has got other columns since it was read
 ├── CallbackError               what `start_job` returned cannot be used
 └── BackendError                a backend did not do what was asked
     ├── BackendRefusedError     it answered no (3xx, 4xx)
@@ -80,6 +81,10 @@ class StatusChangeError(OpenEOJobsError):
 
 class JobMovedError(OpenEOJobsError):
     """A job that is no longer as it was read: somebody else has changed it meanwhile."""
+
+
+class CampaignMovedError(OpenEOJobsError):
+    """A campaign that has got other columns since it was read."""
 
 
 class CallbackError(OpenEOJobsError):
