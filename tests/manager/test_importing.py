@@ -50,7 +50,8 @@ def test_a_file_that_openeos_own_manager_left_when_it_was_killed_is_finished(
 ) -> None:
     """Every row is executed once; where the file itself is torn, that is told, and nothing is touched.
 
-    Only what openEO's own manager had started before it stored the id is not known to anybody. What openEO's own manager does with files of these moments is shown by the next test.
+    Only what openEO's own manager had started before it stored the id is known to nobody. What it does itself
+    with files of these moments is shown by the next test.
     """
     events = random.Random(number).randrange(10, 220)
     print(f"seed {number}: killed at event {events}")
