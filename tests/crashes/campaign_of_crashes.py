@@ -6,17 +6,17 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import crash_points
 import openeo
 import pandas as pd
 from alembic import command  # noqa: F401 (imported late where it is needed)
+from zygote import Order
 
-import crash_points
 from campaigning import connect_to_url, make_rows, start_job
 from openeo_jobs import MultiBackendJobManager
 from openeo_jobs.frames import output  # noqa: F401
-from zygote import Order
 
-QUICK: dict[str, Any] = {"poll_sleep": 0.01, "grace": 0.2, "lost_after": 20, "lease": 5}
+QUICK: dict[str, Any] = {"poll_sleep": 0.01, "grace": 0.2, "lost_after": 20, "lease": 600}
 
 
 def carry_out(order: Order, points: list[str]) -> None:

@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from zygote import zygote
 
 from campaigning import QUICK
 from openeo_jobs.simulator import Simulator
-from zygote import zygote
 
 collect_ignore = [] if sys.platform == "linux" else ["test_kill_matrix.py", "test_soak.py"]  # they fork
 

@@ -1,4 +1,4 @@
-"""A process dies before or after every commit, request and rename; whoever comes next brings it to its end."""
+"""A process dies before or after every commit, request and rename; the next one brings all to its end."""
 
 from __future__ import annotations
 

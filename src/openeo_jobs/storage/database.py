@@ -74,7 +74,7 @@ class Database:
     def _prepare_writer(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA foreign_keys={'ON' if self._foreign_keys else 'OFF'}")
         connection.execute(f"PRAGMA journal_mode={self._journal_mode}")
-        # FULL does not wait until the removal of the journal is on the disk: one that comes back after a power
+        # FULL does not wait until the disk has the removal of the journal: one that comes back after a power
         # cut undoes what was committed (sqlite.org/pragma.html#pragma_synchronous).
         connection.execute("PRAGMA synchronous=EXTRA")
 
