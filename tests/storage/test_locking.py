@@ -35,7 +35,7 @@ def database(store: JobStore, path: Path) -> Database:
 
 def test_a_writer_flushes_to_the_disk(database: Database) -> None:
     with database.writing() as connection:
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 3
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     database.close()
 

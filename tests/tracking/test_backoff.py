@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from itertools import cycle
 from pathlib import Path
 
 import bench as b
@@ -99,6 +100,19 @@ def test_a_backend_that_tells_statuses_and_refuses_to_create_rests_longer_each_t
         pauses.append(rests_for(bench))
         bench.round(pauses[-1] + 61)
     assert pauses == [120, 240, 480, 960]
+
+
+def test_failures_with_creations_between_them_are_not_in_a_row(tmp_path: Path) -> None:
+    """On a network that is flaky, some request of nearly every round fails."""
+    bench = Bench(tmp_path, rows=8, cap=8)
+    outcomes = cycle([b.create, b.refuse(AWAY)])
+    bench.script = lambda bench, *rest: next(outcomes)(bench, *rest)
+    bench.round()
+    pauses = []
+    for _ in range(4):
+        pauses.append(rests_for(bench))
+        bench.round(pauses[-1] + 61)
+    assert pauses == [120] * 4
 
 
 def test_what_fails_together_is_one_failure(tmp_path: Path) -> None:

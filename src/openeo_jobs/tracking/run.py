@@ -202,6 +202,13 @@ class Run:
         self.answered.add(backend_name)
         self.logged = {key for key in self.logged if key[:2] != ("pause", backend_name)}
 
+    def note_creation(self, backend_name: str) -> None:
+        """Remember that a backend has created or started something: failures before that are not in a row."""
+        self.note_success(backend_name)
+        known = self.store.backends.one(backend_name)
+        if known.failures_in_a_row and known.paused_since is None:  # else it was asked before it failed
+            self.store.backends.forget_failures(backend_name)
+
     def _pause_length(self, error: Exception, in_a_row: int) -> timedelta:
         return pause_length(
             classify(error),

@@ -103,6 +103,7 @@ def _record_one(run: Run, job: Job, outcome: StartOutcome) -> None:
         run.store.progress.record([make_step(run, job, seen, verdict)], at=at)
     elif error is None:
         run.stats["job start"] += 1
+        run.note_creation(str(job.backend_name))
     elif not outcome.was_sent:
         run.suspect(str(job.backend_name), error)
         run.store.progress.refuse_start(job, at=at, reason=f"not started: {error}")

@@ -158,7 +158,7 @@ def _store_return(run: Run, job: Job, returned: Returned | None) -> None:
     chosen = run.store.creations.choose(
         job, backend_name=returned.backend_name, batch_job_id=returned.batch_job_id, at=at
     )
-    run.note_success(returned.backend_name)
+    run.note_creation(returned.backend_name)
     log.info("row %d: batch job %s on %s", job.number, returned.batch_job_id, returned.backend_name)
     if returned.backend_name in run.gateways and not run.stopping.is_set():
         starter.start(run, [chosen], is_fresh=True)
