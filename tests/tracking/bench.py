@@ -53,6 +53,8 @@ class Bench:
         self.hooks: dict[JobStatus, Callable[[Job], None]] = {}
         self.hook_calls: list[tuple[int, JobStatus]] = []
         self.refusal: Exception | None = None
+        self.renewals: list[str] = []
+        self.new_logins: set[str] = set()
         self._settings = settings
         self._cap = cap
         self._pids = itertools.count(1)
@@ -107,8 +109,15 @@ class Bench:
             raise self.refusal
         return self.gateways[backend_name]
 
-    def disconnect(self, backend_name: str) -> None:
-        pass
+    def reconnect(self, backend_name: str) -> FakeGateway:
+        self.renewals.append(backend_name)
+        return self.connect(backend_name)
+
+    def has_new_login(self, backend_name: str) -> bool:
+        return backend_name in self.new_logins
+
+    def describe_remedy(self, backend_name: str) -> str:
+        return f"log in with: openeo-auth oidc-auth {backend_name}"
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
         return self.script(self, job, self.gateways[backend_name], watcher)

@@ -27,6 +27,8 @@ from openeo_jobs.tracking.trouble import Trouble
 
 FAREWELL_SECONDS = 30.0
 """How long a run that was told to stop waits for what is under way."""
+_LOOK_SECONDS = 20.0
+"""How often a run that sleeps looks for a new login, where one is dead."""
 _CONNECTING = frozenset({"connect"})
 _QUICK = frozenset({"facts", "list", "poll", "probe", "start", "cancel"})
 
@@ -167,11 +169,17 @@ def say_farewell(run: Run, *, patience_seconds: float) -> None:
 
 
 def _sleep(run: Run, length: timedelta) -> None:
-    """Sleep until the next round; what is done meanwhile is recorded at once."""
+    """Sleep until the next round; what is done meanwhile is recorded at once.
+
+    A login that was made in another shell meanwhile ends it.
+    """
     run.stats["sleep"] += 1
     deadline = time.monotonic() + length.total_seconds()
     while not run.stopping.is_set() and (left := deadline - time.monotonic()) > 0:
-        results = run.pool.collect(left)
+        results = run.pool.collect(min(left, _LOOK_SECONDS) if run.dead_logins else left)
+        if backends.has_new_login(run):
+            record(run, results)
+            return
         if results:
             record(run, results)
             _finish(run)
