@@ -20,7 +20,7 @@ HOUSE = Path(__file__).parents[1] / "src" / "openeo_jobs"
 FILES = sorted(path.relative_to(HOUSE).as_posix() for path in HOUSE.rglob("*.py"))
 MIGRATIONS = sorted(find_scripts().rglob("*.py"))
 
-MANAGER = (*("manager", "arguments", "background", "running", "subclassing", "user_code"),)
+MANAGER = (*("manager", "arguments", "background", "connecting", "running", "subclassing", "user_code"),)
 """One layer in several files, which import each other: the documented API and what it is made of."""
 LAYERS = (
     ("errors",),
@@ -39,7 +39,7 @@ LAYERS = (
 ONLY_IN = {
     "sqlalchemy": ("storage/",),
     "alembic": ("storage/",),
-    "openeo": ("backends/", "manager.py", "user_code.py", "arguments.py", "job_db.py"),
+    "openeo": ("backends/", "manager.py", "connecting.py", "user_code.py", "arguments.py", "job_db.py"),
     "pandas": (
         "frames/",
         "manager.py",

@@ -10,7 +10,10 @@ OpenEOJobsError
 │   ├── SchemaOutdatedError     an older revision: upgrade it
 │   ├── SchemaTooNewError       a newer revision: upgrade openeo-jobs
 │   ├── SqliteTooOldError       the linked SQLite is too old
-│   ├── DatabaseBusyError       another program has held the file for too long
+│   ├── DatabaseUnavailableError it cannot be read or written for now: a full disk, an I/O error
+│   │   └── DatabaseBusyError   another program has held the file for too long
+│   ├── DatabaseReadOnlyError   it may not be written
+│   ├── DatabaseReplacedError   the file was deleted, replaced, or set back while it was in use
 │   └── CampaignInUseError      another run works on it
 ├── StatusChangeError           a change of status that the graph does not allow
 ├── JobMovedError               a job that is no longer as it was read: somebody else has changed it
@@ -67,7 +70,19 @@ class SqliteTooOldError(DatabaseError):
     """The SQLite library that Python is linked to is too old."""
 
 
-class DatabaseBusyError(DatabaseError):
+class DatabaseUnavailableError(DatabaseError):
+    """The database cannot be read or written for now: the disk is full, or fails; nothing was changed."""
+
+
+class DatabaseReadOnlyError(DatabaseError):
+    """The database, or its folder, may not be written."""
+
+
+class DatabaseReplacedError(DatabaseError):
+    """The file was deleted, replaced, or set back to an older copy while it was in use."""
+
+
+class DatabaseBusyError(DatabaseUnavailableError):
     """Another program has held the database for longer than we wait."""
 
 

@@ -13,10 +13,9 @@ from openeo import BatchJob, Connection
 
 from openeo_jobs.arguments import check_backend, read_seconds
 from openeo_jobs.backends.openeo import OpenEOGateway
-from openeo_jobs.backends.wire import watch
 from openeo_jobs.background import JobThread
 from openeo_jobs.campaign.beginning import Given
-from openeo_jobs.errors import UsageError
+from openeo_jobs.connecting import RegisteredBackend, get_connection
 from openeo_jobs.policy.attempts import read_max_attempts
 from openeo_jobs.policy.fuse import read_limit
 from openeo_jobs.running import Call, begin, carry_out, now
@@ -24,7 +23,7 @@ from openeo_jobs.status import JobStatus
 from openeo_jobs.subclassing import COLUMN_REQUIREMENTS, ColumnRequirements, check_overrides
 from openeo_jobs.tracking import downloader, loop
 from openeo_jobs.tracking.run import Run
-from openeo_jobs.user_code import Hook, ManagersCode, RegisteredBackend, StartJob, find_hooks
+from openeo_jobs.user_code import Hook, ManagersCode, StartJob, find_hooks
 
 log = logging.getLogger("openeo_jobs")
 
@@ -122,13 +121,16 @@ class MultiBackendJobManager:
     ) -> None:
         """Register a backend under a *name*; the same name again replaces it.
 
-        *connection* is a Connection, or a callable that makes one: it is called again when a login has died,
-        and in a thread of its own, so that a login may take minutes.
+        *connection* is a Connection, or a callable that makes one. When its login has died, that is renewed
+        with client credentials of the environment (`OPENEO_AUTH_CLIENT_ID`, `OPENEO_AUTH_CLIENT_SECRET`),
+        else with the refresh token that openEO's client has stored, else by calling the callable again, in a
+        thread of its own, so that a login may take minutes. If nothing helps, the backend pauses.
         *parallel_jobs* is the highest number of jobs that are under way there at a time.
         """
         check_backend(name, connection, parallel_jobs)
+        is_made = isinstance(connection, Connection)
         get = (lambda: connection) if isinstance(connection, Connection) else connection
-        self.backends[name] = RegisteredBackend(get_connection=get, parallel_jobs=parallel_jobs)
+        self.backends[name] = RegisteredBackend(get, parallel_jobs, makes_anew=not is_made)
         self._connections.pop(name, None)
 
     def run_jobs(
@@ -282,17 +284,4 @@ class MultiBackendJobManager:
 
     def _get_connection(self, backend_name: str, resilient: bool = True) -> Connection:
         """Return the connection of a backend, watched; it is made on first use."""
-        if backend_name not in self.backends:
-            raise UsageError(
-                f"no backend is registered as {backend_name!r}; there are: {', '.join(self.backends)}"
-            )
-        with self.backends[backend_name].connecting:
-            connection = self._connections.get(backend_name) or self.backends[backend_name].get_connection()
-            if not isinstance(connection, Connection):
-                raise UsageError(
-                    f"the callable of backend {backend_name!r} returned {type(connection).__name__}, "
-                    "not an openeo.Connection"
-                )
-            self._connections[backend_name] = connection
-        watch(connection, backend_name)
-        return connection
+        return get_connection(self, backend_name)

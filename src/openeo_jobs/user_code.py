@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +13,7 @@ from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.backends.wire import Watcher, watching
 from openeo_jobs.campaign.mirrors import Mirror
+from openeo_jobs.connecting import Logins
 from openeo_jobs.errors import CallbackError
 from openeo_jobs.frames import fits, to_series
 from openeo_jobs.jobs import Campaign, Job
@@ -32,15 +31,6 @@ _HOOK_NAMES = {
     JobStatus.ERROR: "on_job_error",
     JobStatus.CANCELED: "on_job_cancel",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class RegisteredBackend:
-    """A backend as it was registered: how to get its connection, and its cap."""
-
-    get_connection: Callable[[], Connection]
-    parallel_jobs: int
-    connecting: threading.RLock = field(default_factory=threading.RLock)
 
 
 def find_hooks(manager: MultiBackendJobManager, original: type) -> dict[JobStatus, Hook]:
@@ -84,18 +74,25 @@ class ManagersCode:
         self._load_campaign = load_campaign
         self._mirror = mirror
         self._hooks = hooks
+        self._logins = Logins(manager)
         self.hooked_job: Job | None = None
         """The job whose hook is being called."""
 
     def connect(self, backend_name: str) -> Gateway:
         """Get the connection of a backend, watched, and return a gateway over it."""
-        connection = self._manager._get_connection(backend_name)
-        connections = self._manager._connections  # one that users drop there is made anew when it is needed
-        return OpenEOGateway(backend_name, lambda: connections.get(backend_name, connection))
+        return self._make_gateway(backend_name, self._manager._get_connection(backend_name))
 
-    def disconnect(self, backend_name: str) -> None:
-        """Forget the connection, so that its callable logs in anew."""
-        self._manager._connections.pop(backend_name, None)
+    def reconnect(self, backend_name: str) -> Gateway:
+        """Log in anew, and return a gateway over the connection."""
+        return self._make_gateway(backend_name, self._logins.renew(backend_name))
+
+    def has_new_login(self, backend_name: str) -> bool:
+        """Say whether openEO's client has stored a login since this one was last tried to renew."""
+        return self._logins.has_new(backend_name)
+
+    def describe_remedy(self, backend_name: str) -> str:
+        """Say what a person can do about a dead login."""
+        return self._logins.describe_remedy(backend_name)
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
         """Call `start_job` with exactly the documented keywords, and with `attempt` if it asks for that."""
@@ -146,6 +143,10 @@ class ManagersCode:
         if not fits(self._campaign, [job]):
             self._campaign = self._load_campaign() or self._campaign
         return to_series(job, self._campaign)
+
+    def _make_gateway(self, backend_name: str, connection: Connection) -> Gateway:
+        connections = self._manager._connections  # one that users drop there is made anew when it is needed
+        return OpenEOGateway(backend_name, lambda: connections.get(backend_name, connection))
 
     def _describe(self, batch_job: Any, claimed_name: str) -> Returned:
         batch_job_id = getattr(batch_job, "job_id", None)

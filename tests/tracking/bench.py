@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import uuid
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -51,6 +53,8 @@ class Bench:
         self.hooks: dict[JobStatus, Callable[[Job], None]] = {}
         self.hook_calls: list[tuple[int, JobStatus]] = []
         self.refusal: Exception | None = None
+        self.renewals: list[str] = []
+        self.new_logins: set[str] = set()
         self._settings = settings
         self._cap = cap
         self._pids = itertools.count(1)
@@ -93,6 +97,11 @@ class Bench:
     def count(self, method: str) -> int:
         return sum(call[0] == method for call in self.gateway.calls)
 
+    def count_creations(self) -> dict[int, int]:
+        """Count the batch jobs of each row, by the tags in their titles."""
+        tags = [str(one.title).rpartition("[")[2] for one in self.gateway.batch_jobs.values()]
+        return dict(Counter(int(tag.split("-")[2], 36) for tag in tags))
+
     # What the manager does for a run (`openeo_jobs.tracking.run.UserCode`).
 
     def connect(self, backend_name: str) -> FakeGateway:
@@ -100,8 +109,15 @@ class Bench:
             raise self.refusal
         return self.gateways[backend_name]
 
-    def disconnect(self, backend_name: str) -> None:
-        pass
+    def reconnect(self, backend_name: str) -> FakeGateway:
+        self.renewals.append(backend_name)
+        return self.connect(backend_name)
+
+    def has_new_login(self, backend_name: str) -> bool:
+        return backend_name in self.new_logins
+
+    def describe_remedy(self, backend_name: str) -> str:
+        return f"log in with: openeo-auth oidc-auth {backend_name}"
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
         return self.script(self, job, self.gateways[backend_name], watcher)
@@ -135,10 +151,7 @@ class Bench:
 
     def _begin(self) -> Run:
         pid = next(self._pids)
-        runner = Runner(
-            uuid=str(pid), host="here", boot_id="b", pid_namespace="n", pid=pid, process_started_at="1",
-            started_at=self.now, command="python x.py", folder="/x", heartbeat_at=self.now,
-        )  # fmt: skip
+        runner = make_runner(pid, at=self.now)
         seconds = {"poll_sleep": 60.0, "grace": 120.0, "lost_after": 1800.0, "lease": 120.0, "patience": 3.0}
         seconds |= {name: value for name, value in self._settings.items() if name in seconds}
         others = {name: value for name, value in self._settings.items() if name not in seconds}
@@ -160,6 +173,13 @@ class Bench:
         )
         self.store.backends.register(Backend(name=name, parallel_jobs=self._cap) for name in self.gateways)
         return run
+
+
+def make_runner(pid: int, *, at: datetime) -> Runner:
+    return Runner(
+        uuid=uuid.uuid4().hex, host="here", boot_id="b", pid_namespace="n", pid=pid, process_started_at="1",
+        started_at=at, command="python x.py", folder="/x", heartbeat_at=at,
+    )  # fmt: skip
 
 
 def post(

@@ -252,3 +252,23 @@ def test_an_answer_without_sense_is_tried_again_by_row(tmp_path: Path) -> None:
     bench.round()
     assert north(bench).paused_class is None
     assert [bench.status(1), bench.status(2)] == [JobStatus.NOT_STARTED, JobStatus.QUEUED_FOR_START]
+
+
+def test_a_backend_that_is_gone_for_a_day_fails_and_loses_no_row(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, rows=4, cap=2, downloads_results=False)
+    bench.round()
+    gone = BackendUnavailableError("no connection", reached=False)
+    for method in ("get_batch_job", "list_batch_jobs"):
+        bench.gateway.fail_next(method, gone, times=10_000)
+    asked = bench.count("get_batch_job")
+    for _ in range(48):
+        bench.round(1800)
+    assert 2 * 23 <= bench.count("get_batch_job") - asked <= 2 * 30  # less and less often, at least each hour
+    assert [bench.status(n) for n in (1, 2)] == [JobStatus.QUEUED_FOR_START] * 2
+    bench.gateway._failures.clear()
+    for _ in range(5):
+        for one in bench.gateway.batch_jobs.values():
+            one.status = "finished" if one.starts else one.status
+        bench.round(3700)
+    assert [bench.status(n) for n in (1, 2, 3, 4)] == [JobStatus.FINISHED] * 4
+    assert [one.starts for one in bench.gateway.batch_jobs.values()] == [1] * 4

@@ -303,6 +303,7 @@ def test_a_login_that_is_dead_is_made_anew_and_told_once(bench: Bench, caplog) -
     bench.connect = lambda name: connects.append(name) or connect(name)
     bench.gateway.fail_next("get_batch_job", BackendRefusedError("token expired", http_status=401), times=3)
     bench.round(60)
+    bench.round(60)
     for _ in range(6):
         bench.round(301)
     assert bench.status() is JobStatus.QUEUED
@@ -317,7 +318,9 @@ def test_a_backend_that_cannot_be_connected_to_is_tried_again_and_told_once(tmp_
         bench.round(1000)
     assert bench.status() is JobStatus.NOT_STARTED
     (backend,) = bench.store.backends.all()
-    assert backend.paused_reason == "cannot connect: OSError: no such host"
+    assert backend.paused_reason == (
+        "cannot connect: OSError: no such host; log in with: openeo-auth oidc-auth north"
+    )
     assert sum("north paused" in record.getMessage() for record in caplog.records) == 1
     bench.refusal = None
     bench.round(1000)

@@ -5,28 +5,22 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
-from openeo_jobs.errors import (
-    DatabaseBusyError,
-    DatabaseError,
-    NotACampaignError,
-    SqliteTooOldError,
-    UsageError,
-)
+from openeo_jobs.errors import NotACampaignError, SqliteTooOldError, UsageError
 from openeo_jobs.storage.filesystem import is_on_network
+from openeo_jobs.storage.identity import Identity
 from openeo_jobs.storage.schema import APPLICATION_ID
+from openeo_jobs.storage.trouble import errors_of
 
 SQLITE_NEEDED = (3, 34, 0)
 BUSY_TIMEOUT_SECONDS = 60.0
 _MAGIC = b"SQLite format 3\x00"
 _WAL_VERSION = b"\x02"
-_BUSY_WORDS = ("database is locked", "database table is locked")
 
 
 class Database:
@@ -35,25 +29,41 @@ class Database:
     `writing()` and `reading()` each are one transaction; neither may be open while the network is used.
     """
 
-    def __init__(self, path: Path, *, journal_mode: str | None = None, foreign_keys: bool = True) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        journal_mode: str | None = None,
+        foreign_keys: bool = True,
+        busy_timeout: float | None = None,
+    ) -> None:
         self.path = path
         self._foreign_keys = foreign_keys
+        self._busy_timeout = BUSY_TIMEOUT_SECONDS if busy_timeout is None else busy_timeout
         self._journal_mode = journal_mode or choose_journal_mode(path)
-        self._writer = _engine(path, self._prepare_writer, begin="BEGIN IMMEDIATE")
-        self._reader = _engine(path, _prepare_reader, begin="BEGIN")
+        self._identity = Identity(path)
+        self._writer = self._engine(self._prepare_writer, begin="BEGIN IMMEDIATE")
+        self._reader = self._engine(_prepare_reader, begin="BEGIN")
         self._write_lock = threading.Lock()
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
         """Open one transaction that may write; it holds the file's write lock from its first moment."""
-        with self._write_lock, _errors_of(self.path), self._writer.begin() as connection:
+        with self._write_lock, self._errors(), self._writer.begin() as connection:
+            self._identity.check(connection)
             yield connection
+            self._identity.check_file()
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Open one transaction that only reads; fetch everything before it ends."""
-        with _errors_of(self.path), self._reader.begin() as connection:
+        with self._errors(), self._reader.begin() as connection:
+            self._identity.check_file()
             yield connection
+
+    def expect_runner(self, runner_id: int, uuid: str) -> None:
+        """Write only while this runner is in the database: in another one, or an older copy, it is not."""
+        self._identity.expect_runner(runner_id, uuid)
 
     def leave_wal(self) -> None:
         """Set a file that is in WAL mode back to the rollback journal where WAL is not safe.
@@ -70,6 +80,33 @@ class Database:
         """Close every connection."""
         self._writer.dispose()
         self._reader.dispose()
+
+    def _errors(self) -> AbstractContextManager[None]:
+        return errors_of(self.path, busy_timeout=self._busy_timeout)
+
+    def _engine(self, prepare: Callable[[sqlite3.Connection], None], *, begin: str) -> sa.Engine:
+        engine = sa.create_engine(sa.URL.create("sqlite", database=str(self.path)), creator=self._connect)
+
+        @sa.event.listens_for(engine, "connect")
+        def on_connect(connection: sqlite3.Connection, _record: object) -> None:
+            prepare(connection)
+
+        @sa.event.listens_for(engine, "begin")
+        def on_begin(connection: sa.Connection) -> None:
+            connection.exec_driver_sql(begin)
+
+        return engine
+
+    def _connect(self) -> sqlite3.Connection:
+        """Connect to the file that was there at first; one that is gone is not made anew (`mode=rw`)."""
+        self._identity.check_file()
+        return sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?mode=rw",
+            uri=True,
+            timeout=self._busy_timeout,
+            isolation_level=None,
+            check_same_thread=False,
+        )
 
     def _prepare_writer(self, connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA foreign_keys={'ON' if self._foreign_keys else 'OFF'}")
@@ -136,42 +173,3 @@ def create_file(path: Path) -> None:
 
 def _prepare_reader(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA query_only=ON")
-
-
-def _engine(path: Path, prepare: Any, *, begin: str) -> sa.Engine:
-    engine = sa.create_engine(
-        sa.URL.create("sqlite", database=str(path)),
-        connect_args={
-            "timeout": BUSY_TIMEOUT_SECONDS,
-            "isolation_level": None,
-            "check_same_thread": False,
-        },
-    )
-
-    @sa.event.listens_for(engine, "connect")
-    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
-        prepare(connection)
-
-    @sa.event.listens_for(engine, "begin")
-    def on_begin(connection: sa.Connection) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-@contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sa.exc.OperationalError as error:
-        text = str(error.orig)
-        if any(word in text for word in _BUSY_WORDS):
-            raise DatabaseBusyError(
-                f"{path} was held by another program for {BUSY_TIMEOUT_SECONDS:.0f} s; "
-                "close what has it open (a database browser, a notebook, a backup)"
-            ) from error
-        raise DatabaseError(f"{path}: {text}") from error
-    except sa.exc.DatabaseError as error:
-        if "malformed" in str(error.orig) or "not a database" in str(error.orig):
-            raise DatabaseError(f"{path}: {error.orig}; restore a backup copy") from error
-        raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -46,3 +48,14 @@ def is_network_file_system(name: str) -> bool:
     """Say whether a file system of this *name* may be shared between machines."""
     lowered = name.lower()
     return lowered in NETWORK_FILE_SYSTEMS or lowered.startswith("fuse")
+
+
+def find_holders(path: Path) -> list[str]:
+    """Return the other processes that have *path* open, as far as they can be seen: `pid 4711 (command)`."""
+    resolved = str(path.resolve())
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid != os.getpid() and any(one.path == resolved for one in process.open_files()):
+                found.append(f"pid {process.pid} ({' '.join(process.cmdline())[:80]})")
+    return found

@@ -36,7 +36,8 @@ class Runners:
             values = {name: value for name, value in asdict(new).items() if name != "id"}
             runner_id = connection.execute(sa.insert(runner).values(values)).lastrowid
             _take_over(connection, int(runner_id), [int(other.id or 0) for other in others], at=at)
-            return int(runner_id)
+        self._database.expect_runner(int(runner_id), new.uuid)
+        return int(runner_id)
 
     def beat(self, runner_id: int, *, at: datetime) -> None:
         """Say that the runner is alive."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from openeo_jobs.errors import DatabaseError, SchemaOutdatedError
+from openeo_jobs.errors import DatabaseError, DatabaseReadOnlyError, SchemaOutdatedError
 from openeo_jobs.jobs import Runner
 from openeo_jobs.storage import migrate
 from openeo_jobs.storage.backends import Backends
@@ -68,20 +68,39 @@ def open_store(path: Path, *, scripts: Path | None = None) -> JobStore:
 
 
 def open_store_for_run(
-    path: Path, *, is_dead: Callable[[Runner], bool], scripts: Path | None = None
+    path: Path,
+    *,
+    is_dead: Callable[[Runner], bool],
+    scripts: Path | None = None,
+    busy_timeout: float | None = None,
 ) -> JobStore:
-    """Open the campaign at *path* for a run: a new database is made, an older one upgraded after a backup."""
+    """Open the campaign at *path* for a run: a new database is made, an older one upgraded after a backup.
+
+    *busy_timeout* is how long another program may hold the file, in seconds, before `DatabaseBusyError`;
+    None: a minute.
+    """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        migrate.create(path, scripts=scripts)
+        _create(path, scripts)
     try:
         migrate.verify(path, scripts=scripts)
     except SchemaOutdatedError:
         migrate.upgrade(path, is_dead=is_dead, scripts=scripts)
-    return _open(path)
+    return _open(path, busy_timeout=busy_timeout)
 
 
-def _open(path: Path) -> JobStore:
-    database = Database(path)
+def _create(path: Path, scripts: Path | None) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        migrate.create(path, scripts=scripts)
+    except PermissionError as error:
+        raise DatabaseReadOnlyError(
+            f"{path} cannot be made: {error}; this user needs the right to write its folder"
+        ) from error
+    except OSError as error:
+        raise DatabaseError(f"{path} cannot be made: {error}") from error
+
+
+def _open(path: Path, *, busy_timeout: float | None = None) -> JobStore:
+    database = Database(path, busy_timeout=busy_timeout)
     database.leave_wal()
     return JobStore(database)

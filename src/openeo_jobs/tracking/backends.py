@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from openeo_jobs.backends.foreign import as_backend_error
@@ -10,6 +10,7 @@ from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.errors import BackendError, BackendRefusedError
 from openeo_jobs.jobs import Backend, ErrorClass
 from openeo_jobs.policy.failures import pauses_backend
+from openeo_jobs.policy.logins import is_doubtful
 from openeo_jobs.policy.submission import effective_cap
 from openeo_jobs.tracking import fuse
 from openeo_jobs.tracking.pool import Done
@@ -17,35 +18,44 @@ from openeo_jobs.tracking.run import Run, log, say_length
 
 
 def connect(run: Run) -> None:
-    """Connect to the backends that are not connected, and are not paused.
+    """Connect to the backends that are not connected, and log in anew where a login has died.
 
-    Each in a thread of its own: the user's code may log in there, and take minutes.
+    Each in a thread of its own: the user's code may log in there, and take minutes. A login that was stored
+    by another process meanwhile is used at once, whatever is tried already.
     """
+    doubted = _find_doubted(run)
     for name, backend in _registered(run).items():
-        if not _is_due(run, backend):
-            continue
-        if backend.paused_class is ErrorClass.AUTH and run.gateways.pop(name, None) is not None:
-            run.user_code.disconnect(name)
-        if name not in run.gateways:
-            run.pool.submit(
-                "connect",
-                lane=f"connect {name}",
-                key=name,
-                subject=name,
-                function=partial(run.user_code.connect, name),
-            )
+        if name in doubted:
+            _submit(run, name, run.user_code.reconnect)
+        elif name in run.dead_logins:
+            is_new = run.user_code.has_new_login(name)
+            if is_new or _is_due(run, backend):
+                run.gateways.pop(name, None)
+                run.renewed.add(name)
+                _submit(run, name, run.user_code.reconnect, key=f"{name} again" if is_new else name)
+        elif name not in run.gateways and _is_due(run, backend):
+            _submit(run, name, run.user_code.connect)
+
+
+def has_new_login(run: Run) -> bool:
+    """Say whether a login was stored, by whatever process, since one that is dead was last tried to renew."""
+    return any(run.user_code.has_new_login(name) for name in run.dead_logins)
 
 
 def record_connected(run: Run, results: Sequence[Done]) -> None:
     """Use the backends that are connected; those that could not be connected to pause."""
     for done in results:
         name: str = done.subject
-        if done.error is not None:
+        if done.error is None:
+            gateway: Gateway = done.value
+            run.gateways[name] = gateway
+            run.dead_logins.discard(name)
+            run.pool.submit("facts", lane=name, key=name, subject=gateway, function=gateway.get_currency)
+        elif name in run.gateways:  # there is a login, new or not, that may do
+            log.info("%s: not logged in anew: %s", name, done.error)
+        else:
+            run.dead_logins.discard(name)
             run.pause(name, _as_connect_error(done.error))
-            continue
-        gateway: Gateway = done.value
-        run.gateways[name] = gateway
-        run.pool.submit("facts", lane=name, key=name, subject=gateway, function=gateway.get_currency)
 
 
 def record_facts(run: Run, results: Sequence[Done]) -> None:
@@ -81,8 +91,10 @@ def judge(run: Run) -> None:
     """
     run.judge_suspects()
     for name, backend in _registered(run).items():
-        if backend.failures_in_a_row and backend.paused_since is None and name in run.answered:
-            run.store.backends.forget_failures(name)
+        if backend.paused_since is None and name in run.answered:
+            run.renewed.discard(name)
+            if backend.failures_in_a_row:
+                run.store.backends.forget_failures(name)
     run.answered.clear()
 
 
@@ -91,7 +103,7 @@ def resume(run: Run) -> None:
     for name, backend in _registered(run).items():
         if backend.paused_since is None or not _is_due(run, backend):
             continue
-        if name in run.gateways and name not in run.silent:
+        if name in run.gateways and name not in run.silent | run.dead_logins:
             log.info("%s back after %s", name, say_length(run.now() - backend.paused_since))
             run.store.backends.resume(name)
 
@@ -101,7 +113,7 @@ def find_polled(run: Run) -> list[str]:
     return [
         name
         for name, backend in _registered(run).items()
-        if name in run.gateways and (backend.is_polled or _is_due(run, backend))
+        if _is_here(run, name) and (backend.is_polled or _is_due(run, backend))
     ]
 
 
@@ -110,7 +122,7 @@ def find_caps(run: Run) -> dict[str, int]:
     return {
         name: effective_cap(backend, run.caps[name], at=run.now())
         for name, backend in _registered(run).items()
-        if name in run.gateways and name not in run.silent and backend.paused_class is None
+        if _is_here(run, name) and name not in run.silent and backend.paused_class is None
     }
 
 
@@ -133,5 +145,28 @@ def _registered(run: Run) -> dict[str, Backend]:
     return {b.name: b for b in run.store.backends.all() if b.name in run.caps}
 
 
+def _is_here(run: Run, name: str) -> bool:
+    return name in run.gateways and name not in run.dead_logins
+
+
 def _is_due(run: Run, backend: Backend) -> bool:
+    """Say whether a pause is over; that for a login ends once there is one that is not known to be dead."""
+    if backend.paused_class is ErrorClass.AUTH and backend.name not in run.dead_logins:
+        return True
     return backend.retry_at is None or backend.retry_at <= run.now()
+
+
+def _submit(run: Run, name: str, function: Callable[[str], Gateway], *, key: str | None = None) -> None:
+    run.pool.submit(
+        "connect", lane=f"connect {name}", key=key or name, subject=name, function=partial(function, name)
+    )
+
+
+def _find_doubted(run: Run) -> set[str]:
+    """Return the backends that are connected, and answered 5xx, and nothing else, for some rounds."""
+    run.rounds_of_errors.update(run.erring)
+    run.erring.clear()
+    doubted = {name for name, rounds in run.rounds_of_errors.items() if is_doubtful(rounds)}
+    for name in doubted:
+        del run.rounds_of_errors[name]
+    return doubted & set(run.gateways) - run.dead_logins

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
-from openeo_jobs.errors import BackendUnavailableError, DatabaseBusyError
+from openeo_jobs.errors import BackendUnavailableError, DatabaseUnavailableError
 from openeo_jobs.policy.submission import plan_starts
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.queries import WorkLeft
@@ -23,9 +23,12 @@ from openeo_jobs.tracking import (
 )
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log
+from openeo_jobs.tracking.trouble import Trouble
 
 FAREWELL_SECONDS = 30.0
 """How long a run that was told to stop waits for what is under way."""
+_LOOK_SECONDS = 20.0
+"""How often a run that sleeps looks for a new login, where one is dead."""
 _CONNECTING = frozenset({"connect"})
 _QUICK = frozenset({"facts", "list", "poll", "probe", "start", "cancel"})
 
@@ -48,20 +51,20 @@ def keep_going(run: Run, do_round: Callable[[], None]) -> None:
 
     *do_round* does one: `do_one_round`, and what the caller puts around it.
     """
-    has_checked = False
+    has_checked, trouble = False, Trouble(run)
     while not run.stopping.is_set():
         try:
             if not has_checked:
                 downloader.check_files(run)
                 has_checked = True
             do_round()
+            trouble.end()
             run.stats["run_jobs loop"] += 1
             if not work_left(run):
                 return
             _sleep(run, run.settings.poll_sleep)
-        except DatabaseBusyError as error:
-            log.warning("%s; trying again in the next round", error)
-            time.sleep(min(1.0, run.settings.poll_sleep.total_seconds()))
+        except DatabaseUnavailableError as error:
+            run.stopping.wait(trouble.tell(error).total_seconds())
 
 
 def do_one_round(run: Run) -> None:
@@ -161,16 +164,22 @@ def say_farewell(run: Run, *, patience_seconds: float) -> None:
     try:
         drain(run, patience_seconds)
         mirror(run)
-    except DatabaseBusyError as error:
+    except DatabaseUnavailableError as error:
         log.warning("%s; what is missing is found out by the next run", error)
 
 
 def _sleep(run: Run, length: timedelta) -> None:
-    """Sleep until the next round; what is done meanwhile is recorded at once."""
+    """Sleep until the next round; what is done meanwhile is recorded at once.
+
+    A login that was made in another shell meanwhile ends it.
+    """
     run.stats["sleep"] += 1
     deadline = time.monotonic() + length.total_seconds()
     while not run.stopping.is_set() and (left := deadline - time.monotonic()) > 0:
-        results = run.pool.collect(left)
+        results = run.pool.collect(min(left, _LOOK_SECONDS) if run.dead_logins else left)
+        if backends.has_new_login(run):
+            record(run, results)
+            return
         if results:
             record(run, results)
             _finish(run)

@@ -13,8 +13,8 @@ from typing import Protocol
 
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.wire import Watcher
-from openeo_jobs.errors import BackendError
-from openeo_jobs.jobs import Campaign, ErrorClass, Job
+from openeo_jobs.errors import BackendError, BackendRefusedError
+from openeo_jobs.jobs import Backend, Campaign, ErrorClass, Job
 from openeo_jobs.policy.attempts import MAX_ATTEMPTS
 from openeo_jobs.policy.failures import classify, pauses_backend, stops_polling
 from openeo_jobs.policy.waiting import pause_length
@@ -59,15 +59,24 @@ class Returned:
 class UserCode(Protocol):
     """What the manager does for a run: user code, the Connections it uses, and the files it names.
 
-    Everything here is called in the thread that runs the rounds, but for `connect`.
+    Everything here is called in the thread that runs the rounds, but for `connect` and
+    `reconnect`.
     """
 
     def connect(self, backend_name: str) -> Gateway:
         """Get the connection of a backend, watch it, and return a gateway over it; may take minutes."""
         ...
 
-    def disconnect(self, backend_name: str) -> None:
-        """Forget the connection of a backend, so that it is made anew."""
+    def reconnect(self, backend_name: str) -> Gateway:
+        """Do the same with a new login; may take minutes."""
+        ...
+
+    def has_new_login(self, backend_name: str) -> bool:
+        """Say whether a login was stored, by whatever process, since this one was last tried to renew."""
+        ...
+
+    def describe_remedy(self, backend_name: str) -> str:
+        """Say what a person can do about a dead login."""
         ...
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
@@ -127,6 +136,15 @@ class Run:
     silent: set[str] = field(default_factory=set)
     """The lanes of the pool that were waited for in vain: nobody waits again until something is answered."""
 
+    dead_logins: set[str] = field(default_factory=set)
+    """The backends that are asked for nothing before they are logged in to anew."""
+    renewed: set[str] = field(default_factory=set)
+    """The backends that were logged in to anew, and have not done what they were asked for since."""
+    erring: set[str] = field(default_factory=set)
+    """The backends that answered 5xx in this round."""
+    rounds_of_errors: Counter[str] = field(default_factory=Counter)
+    """For how many rounds backends answered 5xx, and nothing else."""
+
     def stop(self) -> None:
         """Let nothing new begin; safe in a signal handler."""
         self.stopping.set()
@@ -157,11 +175,41 @@ class Run:
         if not pauses_backend(error):
             return None
         known, at = self.store.backends.one(backend_name), self.now()
+        if classify(error) is ErrorClass.AUTH:
+            return self._pause_login(known, error, at=at)
+        return self._pause(known, error, at=at)
+
+    def _pause_login(self, known: Backend, error: Exception, *, at: datetime) -> datetime:
+        """Let a backend rest whose login is dead: until the next round, which renews it, if that is new."""
+        name = known.name
+        if name in self.dead_logins:
+            return known.retry_at or at
+        self.dead_logins.add(name)
+        if name in self.gateways and name not in self.renewed:
+            log.info("%s: the login is not valid any more, and is renewed: %s", name, error)
+            retry_at, in_a_row = max(at, known.retry_at or at), max(1, known.failures_in_a_row)
+            self._store_pause(known, error, at=at, retry_at=retry_at, in_a_row=in_a_row)
+            return retry_at
+        remedy = f"{error}; {self.user_code.describe_remedy(name)}"
+        return self._pause(known, BackendRefusedError(remedy, http_status=401), at=at)
+
+    def _pause(self, known: Backend, error: Exception, *, at: datetime) -> datetime:
         rests_until = max(at, known.retry_at or at)
         in_a_row = max(1, known.failures_in_a_row + (rests_until <= at))
         retry_at = max(rests_until, at + self._pause_length(error, in_a_row))
+        self._store_pause(known, error, at=at, retry_at=retry_at, in_a_row=in_a_row)
+        self.log_once(
+            ("pause", known.name, classify(error)),
+            "%s paused: %s; its rows wait, none fails; again in %s",
+            *(known.name, error, say_length(retry_at - at)),
+        )
+        return retry_at
+
+    def _store_pause(
+        self, known: Backend, error: Exception, *, at: datetime, retry_at: datetime, in_a_row: int
+    ) -> None:
         is_new = self.store.backends.pause(
-            backend_name,
+            known.name,
             kind=classify(error),
             reason=str(error),
             at=at,
@@ -170,15 +218,11 @@ class Run:
             failures_in_a_row=in_a_row,
         )
         self.stats["backend paused"] += is_new
-        self.log_once(
-            ("pause", backend_name, classify(error)),
-            "%s paused: %s; its rows wait, none fails; again in %s",
-            *(backend_name, error, say_length(retry_at - at)),
-        )
-        return retry_at
 
     def suspect(self, backend_name: str, error: Exception) -> None:
         """Pause a backend for *error*, but one that seems not to be there only once the round is judged."""
+        if isinstance(error, BackendError) and (error.http_status or 0) >= 500:
+            self.erring.add(backend_name)
         if classify(error) is not ErrorClass.TRANSIENT:
             self.pause(backend_name, error)
         elif pauses_backend(error):
@@ -200,6 +244,7 @@ class Run:
     def note_success(self, backend_name: str) -> None:
         """Remember that a backend did what it was asked for: its next pause is news again."""
         self.answered.add(backend_name)
+        self.rounds_of_errors.pop(backend_name, None)
         self.logged = {key for key in self.logged if key[:2] != ("pause", backend_name)}
 
     def note_creation(self, backend_name: str) -> None:

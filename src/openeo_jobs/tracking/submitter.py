@@ -51,6 +51,8 @@ def submit_one(run: Run, job: Job) -> None:
         run.stats["start_job error"] += 1
         _store_failure(run, job, call, call.explain(error))
     else:
+        if returned is None and call.database_error is not None:  # the callback has made nothing of it
+            raise call.database_error
         _store_return(run, job, returned)
 
 
