@@ -13,6 +13,7 @@ OpenEOJobsError
 │   ├── DatabaseBusyError       another program has held the file for too long
 │   └── CampaignInUseError      another run works on it
 ├── StatusChangeError           a change of status that the graph does not allow
+├── AdoptionError               a batch job that cannot be made a row's
 ├── JobMovedError               a job that is no longer as it was read: somebody else has changed it
 ├── CallbackError               what `start_job` returned cannot be used
 └── BackendError                a backend did not do what was asked
@@ -80,6 +81,10 @@ class StatusChangeError(OpenEOJobsError):
 
 class JobMovedError(OpenEOJobsError):
     """A job that is no longer as it was read: somebody else has changed it meanwhile."""
+
+
+class AdoptionError(OpenEOJobsError):
+    """A batch job that cannot be made a row's: the row is under way, or the batch job is another one's."""
 
 
 class CallbackError(OpenEOJobsError):

@@ -1,0 +1,58 @@
+"""Orphans: what a batch job is that has a row's tag, and that the database does not know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from openeo_jobs.jobs import BatchJob, Observation, Outcome
+from openeo_jobs.policy.tags import Tag
+
+
+class Origin(StrEnum):
+    """Where an unknown batch job with a tag of this campaign comes from."""
+
+    LATE = "late"
+    """From a create request that was taken to have created nothing: the listing lagged too long."""
+    COPY = "copy"
+    """From a create request that has another batch job: a proxy has repeated it."""
+    STRAY = "stray"
+    """From a create request that the database does not know: a backup was restored, or a file copied."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Find:
+    """A batch job that a listing showed, and the database did not know. *post* is its create request."""
+
+    seen: Observation
+    tag: Tag
+    origin: Origin
+    post: BatchJob | None = None
+
+
+def sort_out(unknown: Iterable[tuple[Observation, Tag, BatchJob | None]]) -> list[Find]:
+    """Say where unknown batch jobs come from; each is given with the create request that its tag belongs to.
+
+    Those of requests whose outcome is not known yet are left out: they are about to be adopted. Of several
+    with the tag of one request, the first one is its batch job.
+    """
+    finds: list[Find] = []
+    late: set[int] = set()
+    for seen, tag, post in unknown:
+        if post is None:
+            finds.append(Find(seen=seen, tag=tag, origin=Origin.STRAY))
+        elif post.outcome is Outcome.NOT_CREATED and post.id not in late:
+            late.add(post.id)
+            finds.append(Find(seen=seen, tag=tag, origin=Origin.LATE, post=post))
+        elif post.outcome is not Outcome.UNKNOWN:
+            finds.append(Find(seen=seen, tag=tag, origin=Origin.COPY, post=post))
+    return finds
+
+
+def find_waiting_reason(backend_names: Sequence[str]) -> str:
+    """Return why a row waits for a person when strays have its tag."""
+    return (
+        f"a batch job on {' and '.join(backend_names)} has its tag, and the database does not know it: "
+        "a backup was restored, or the campaign copied"
+    )
