@@ -53,7 +53,7 @@ def test_a_row_that_a_restored_backup_has_forgotten_is_not_run_again(bench: Benc
         bench.round(200)
     job = bench.job()
     assert job.status is JobStatus.NOT_STARTED
-    assert "a batch job on north has its tag" in str(job.needs_person_reason)
+    assert "a batch job has its tag" in str(job.needs_person_reason)
     assert len(bench.gateway.batch_jobs) == 1
     assert orphan_ids(bench) == [(1, "north-1")]
     assert not loop.work_left(bench.run)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from openeo_jobs.jobs import BatchJob, Observation, Outcome
 from openeo_jobs.policy.tags import Tag
+from openeo_jobs.status import JobStatus
 
 
 class Origin(StrEnum):
@@ -50,9 +51,16 @@ def sort_out(unknown: Iterable[tuple[Observation, Tag, BatchJob | None]]) -> lis
     return finds
 
 
-def find_waiting_reason(backend_names: Sequence[str]) -> str:
-    """Return why a row waits for a person when strays have its tag."""
-    return (
-        f"a batch job on {' and '.join(backend_names)} has its tag, and the database does not know it: "
-        "a backup was restored, or the campaign copied"
-    )
+WAITING_REASON = (
+    "a batch job has its tag, and the database does not know it: "
+    "a backup was restored, or the campaign was copied"
+)
+"""Why a row waits for a person when strays have its tag."""
+
+_FURTHEST_FIRST = (JobStatus.FINISHED, JobStatus.RUNNING, JobStatus.QUEUED, JobStatus.CREATED)
+
+
+def rank(word: str | None) -> int:
+    """Return how much is to be gained from a batch job of which its backend said *word*; 0 is most."""
+    words = [str(status) for status in _FURTHEST_FIRST]
+    return words.index(word) if word in words else len(words)

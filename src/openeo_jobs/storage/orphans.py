@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from openeo_jobs.jobs import BatchJob, Job, Outcome
-from openeo_jobs.policy.orphans import Find, Origin, find_waiting_reason
+from openeo_jobs.policy.orphans import WAITING_REASON, Find, Origin
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.attempts import insert_attempt, insert_batch_job
 from openeo_jobs.storage.database import Database
@@ -44,6 +44,11 @@ class Orphan:
     """What the latest listing said of it."""
     was_started: bool
     """Whether `start_job` has asked for its start."""
+
+    @property
+    def is_inert(self) -> bool:
+        """Whether it was never started, as far as we know."""
+        return not self.was_started and self.seen_status in (None, JobStatus.CREATED)
 
 
 class Orphans:
@@ -107,20 +112,16 @@ class Orphans:
     def stop_rows(self, *, at: datetime) -> int:
         """Let waiting rows of which a batch job is unknown wait for a person; return how many more do."""
         with self._database.reading() as connection:
-            waiting = connection.execute(_STOPPED).all()
+            waiting = connection.execute(_STOPPED).scalars().all()
         if not waiting:
             return 0
-        names: dict[int, list[str]] = {}
-        for row in waiting:
-            names.setdefault(row.id, []).append(row.name)
         stop = (
             sa.update(job)
             .where(job.c.id == sa.bindparam("number"), job.c.status == JobStatus.NOT_STARTED)
-            .values(needs_person_since=at, needs_person_reason=sa.bindparam("why"))
+            .values(needs_person_since=at, needs_person_reason=WAITING_REASON)
         )
         with self._database.writing() as connection:
-            rows = [{"number": one, "why": find_waiting_reason(found)} for one, found in names.items()]
-            return connection.execute(stop, rows).rowcount
+            return connection.execute(stop, [{"number": one} for one in waiting]).rowcount
 
     def loose(self) -> list[tuple[Job, BatchJob]]:
         """Return the create requests of unknown outcome whose rows went on without them, or wait for people.
@@ -147,6 +148,14 @@ class Orphans:
         with self._database.writing() as connection:
             update_each(connection, batch_job, numbers, settled_as=settlement, settled_at=at)
 
+    def disown(self, orphans: Sequence[Orphan], *, at: datetime) -> None:
+        """Declare orphans foreign; rows that waited for a person because of them wait for a slot again."""
+        with self._database.writing() as connection:
+            numbers = [one.id for one in orphans]
+            update_each(connection, batch_job, numbers, settled_as=Settlement.FOREIGN, settled_at=at)
+            left = {one.row for one in select_open(connection) if one.found_at is not None}
+            _let_wait_for_a_slot(connection, {one.row for one in orphans if one.found_at} - left)
+
 
 def select_open(connection: sa.Connection) -> list[Orphan]:
     """Return the orphans about which nobody has decided yet, in the order of their rows."""
@@ -170,12 +179,7 @@ def declare_foreign(connection: sa.Connection, rows: Collection[int], *, at: dat
     wanted = set(rows)
     strays = [one.id for one in select_open(connection) if one.found_at is not None and one.row in wanted]
     update_each(connection, batch_job, strays, settled_as=Settlement.FOREIGN, settled_at=at)
-    waiting = connection.execute(
-        sa.select(job.c.id).where(
-            job.c.status == JobStatus.NOT_STARTED, job.c.needs_person_since.is_not(None)
-        )
-    ).scalars()
-    update_each(connection, job, wanted & set(waiting), needs_person_since=None, needs_person_reason=None)
+    _let_wait_for_a_slot(connection, wanted)
 
 
 _OWN = attempt.alias("own")
@@ -207,15 +211,13 @@ _OPEN = (
     .where(_IS_OPEN)
 )
 _STOPPED = (
-    sa.select(job.c.id, backend.c.name)
+    sa.select(job.c.id)
     .distinct()
     .select_from(batch_job)
     .join(_OWN, _OWN.c.id == batch_job.c.attempt_id)
     .join(job, job.c.id == _OWN.c.job_id)
-    .join(backend, backend.c.id == batch_job.c.backend_id)
     .where(batch_job.c.found_at.is_not(None), _IS_OPEN)
     .where(job.c.status == JobStatus.NOT_STARTED, job.c.needs_person_since.is_(None))
-    .order_by(job.c.id, backend.c.name)
 )
 
 
@@ -249,3 +251,14 @@ def _record(connection: sa.Connection, find: Find, *, backend_id: int, at: datet
         **values,
     )
     return True
+
+
+def _let_wait_for_a_slot(connection: sa.Connection, rows: Collection[int]) -> None:
+    """Let those of these rows that wait for a person before they were submitted wait for a slot."""
+    waiting = connection.execute(
+        sa.select(job.c.id).where(
+            job.c.status == JobStatus.NOT_STARTED, job.c.needs_person_since.is_not(None)
+        )
+    ).scalars()
+    its = set(rows) & set(waiting)
+    update_each(connection, job, its, needs_person_since=None, needs_person_reason=None)

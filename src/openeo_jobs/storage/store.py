@@ -9,6 +9,7 @@ from openeo_jobs.errors import DatabaseError, SchemaOutdatedError
 from openeo_jobs.jobs import Runner
 from openeo_jobs.storage import migrate
 from openeo_jobs.storage.adoptions import Adoptions
+from openeo_jobs.storage.audits import Audits
 from openeo_jobs.storage.backends import Backends
 from openeo_jobs.storage.campaigns import Campaigns
 from openeo_jobs.storage.claims import Claims
@@ -38,6 +39,7 @@ class JobStore:
         self.creations = Creations(database)
         self.orphans = Orphans(database)
         self.adoptions = Adoptions(database)
+        self.audits = Audits(database)
         self.progress = Progress(database)
         self.endings = Endings(database)
         self.failures = Failures(database)
