@@ -84,3 +84,13 @@ def test_a_reference_to_nowhere_and_a_broken_constraint_are_told(path: Path) -> 
         facts = store.audits.facts()
     assert facts.broken_references == 1
     assert facts.corruptions == ["CHECK constraint failed in batch_job"]
+
+
+def test_a_row_that_waits_for_a_person_has_that_way_on(path: Path) -> None:
+    with campaign_at(path, make_tiles(2)) as store:
+        job = claim_one(store, begin_runner(store))
+        store.creations.ask_person(job, reason="two batch jobs have its tag", at=NOW)
+    run_sql(path, "UPDATE job SET owner_id = NULL")
+    with open_store(path) as store:
+        facts = store.audits.facts()
+    assert (facts.stuck, facts.waiting) == ([], [job.number])

@@ -286,3 +286,21 @@ def test_a_row_that_was_retried_automatically_is_stopped_by_a_forgotten_batch_jo
 @pytest.fixture(autouse=True)
 def _log(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="openeo_jobs")
+
+
+def test_a_row_whose_forgotten_batch_job_is_disowned_waits_for_a_slot_again(bench: Bench) -> None:
+    restore_backup(bench)
+    bench.round(60)
+    bench.store.orphans.disown(bench.store.orphans.open(), at=bench.now)
+    bench.round(60)
+    assert bench.status() is JobStatus.QUEUED_FOR_START
+    assert bench.job().batch_job_id == "north-2"
+
+
+def test_what_becomes_of_an_orphan_is_stored_as_listings_tell_it(bench: Bench) -> None:
+    restore_backup(bench)
+    bench.round(60)
+    bench.gateway.batch_jobs["north-1"].status = "finished"
+    bench.restart()
+    bench.round(60)
+    assert [one.seen_status for one in bench.store.orphans.open()] == ["finished"]
