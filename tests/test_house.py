@@ -31,7 +31,7 @@ LAYERS = (
     ("storage", "backends"),
     ("tracking", "frames"),
     ("campaign",),
-    (*MANAGER, "job_db", "report", "simulator", "testing"),
+    (*MANAGER, "job_db", "auditing", "report", "simulator", "testing"),
     ("cli",),
 )
 """From bottom to top (design.md, section 2)."""

@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from openeo_jobs.auditing import audit
     from openeo_jobs.job_db import SqlJobDatabase, create_job_db, get_job_db
     from openeo_jobs.manager import MultiBackendJobManager
     from openeo_jobs.status import JobStatus
@@ -15,6 +16,7 @@ __all__ = [
     "MultiBackendJobManager",
     "SqlJobDatabase",
     "__version__",
+    "audit",
     "create_job_db",
     "get_job_db",
 ]
@@ -23,6 +25,7 @@ _HOMES = {
     "JobStatus": "openeo_jobs.status",
     "MultiBackendJobManager": "openeo_jobs.manager",
     "SqlJobDatabase": "openeo_jobs.job_db",
+    "audit": "openeo_jobs.auditing",
     "create_job_db": "openeo_jobs.job_db",
     "get_job_db": "openeo_jobs.job_db",
 }

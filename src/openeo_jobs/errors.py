@@ -16,6 +16,7 @@ OpenEOJobsError
 │   ├── DatabaseReplacedError   the file was deleted, replaced, or set back while it was in use
 │   └── CampaignInUseError      another run works on it
 ├── StatusChangeError           a change of status that the graph does not allow
+├── AdoptionError               a batch job that cannot be made a row's
 ├── JobMovedError               a job that is no longer as it was read: somebody else has changed it
 ├── CampaignMovedError          a campaign that has got other columns since it was read
 ├── CallbackError               what `start_job` returned cannot be used
@@ -100,6 +101,10 @@ class JobMovedError(OpenEOJobsError):
 
 class CampaignMovedError(OpenEOJobsError):
     """A campaign that has got other columns since it was read."""
+
+
+class AdoptionError(OpenEOJobsError):
+    """A batch job that cannot be made a row's: the row is under way, or the batch job is another one's."""
 
 
 class CallbackError(OpenEOJobsError):

@@ -78,13 +78,15 @@ class FakeGateway:
         self.is_listing_complete = True
         self.currency = currency
         self._name = name
+        self._created = 0
         self._failures: dict[str, list[tuple[BackendError, bool]]] = {}
         self._lock = threading.RLock()
 
     def create(self, title: str | None = None, *, status: str = JobStatus.CREATED) -> str:
         """Create a batch job, as user code would, and return its id."""
         with self._lock:
-            batch_job_id = f"{self._name}-{len(self.batch_jobs) + 1}"
+            self._created += 1
+            batch_job_id = f"{self._name}-{self._created}"
             self.batch_jobs[batch_job_id] = FakeBatchJob(
                 batch_job_id=batch_job_id, title=title, status=status
             )
@@ -139,6 +141,11 @@ class FakeGateway:
                 job.status = JobStatus.CREATED
             elif job.status == JobStatus.RUNNING:
                 job.status = JobStatus.CANCELED
+
+    def delete(self, batch_job_id: str) -> None:
+        """Forget a batch job."""
+        with self._lock, self._call("delete", batch_job_id):
+            del self.batch_jobs[self._find(batch_job_id).batch_job_id]
 
     def get_error_logs(self, batch_job_id: str) -> list[dict[str, Any]]:
         """Return the error logs; none for an unknown batch job."""

@@ -118,6 +118,14 @@ def test_a_batch_job_is_created_inert(world, gateway):
     assert seen.metadata["id"] == batch_job_id
 
 
+def test_a_batch_job_that_is_deleted_is_unknown_and_not_listed(world, gateway):
+    batch_job_id, other = world.create("tile"), world.create("tile")
+    gateway.delete(batch_job_id)
+    assert refusal(gateway.get_batch_job, batch_job_id).http_status == 404
+    assert refusal(gateway.delete, batch_job_id).http_status == 404
+    assert [seen.batch_job_id for seen in gateway.list_batch_jobs().batch_jobs] == [other]
+
+
 def test_a_start_queues_and_the_end_has_costs(world, gateway):
     batch_job_id = world.create()
     gateway.start(batch_job_id)

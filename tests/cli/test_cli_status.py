@@ -53,7 +53,12 @@ def test_what_needs_a_person_is_listed_with_the_command_to_type(campaign, type_i
     needs = out[out.index("needs you") :]
     assert "5 failed rows in 2 groups" in needs
     assert "openeo-jobs failures\n" in needs
-    assert "row 9 waits for you: two batch jobs have its tag\n    > openeo-jobs retry --row 9\n" in needs
+    assert (
+        "row 9 waits for you: two batch jobs have its tag\n"
+        "    Adopt the batch job that exists, or begin a new attempt beside it:\n"
+        "    > openeo-jobs adopt --row 9 --id BATCH_JOB_ID\n"
+        "    > openeo-jobs retry --row 9\n"
+    ) in needs
     assert "south paused since" in needs
     assert "InfrastructureMaintenance" in needs
     assert "row 7: results not downloaded, the next run tries again: cut short" in needs

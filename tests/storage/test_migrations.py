@@ -11,7 +11,8 @@ from storage_tools import HEAD, is_dead, run_sql
 from openeo_jobs.storage import migrate
 from openeo_jobs.storage.store import open_store, open_store_for_run
 
-OLDER = [f"{number:04}" for number in range(1, int(HEAD))]
+REVISIONS = sorted(path.name[:4] for path in (migrate.find_scripts() / "versions").glob("0*.py"))
+OLDER = [revision for revision in REVISIONS if revision != HEAD]
 ROWS = """
 INSERT INTO campaign (id, uid, created_at, columns, index_column, geometry, mirrors)
   VALUES (1, 'c0ffee123456', '2024-01-31T12:00:00.000Z',

@@ -163,7 +163,6 @@ def test_killed_before_anything_was_sent_is_back_in_line_at_once(bench: Bench) -
     bench.restart()
     bench.round()
     assert bench.status() is JobStatus.QUEUED_FOR_START
-    assert bench.count("list_batch_jobs") == 0
 
 
 def test_killed_while_the_request_is_on_the_wire_adopts_what_it_created(bench: Bench) -> None:
@@ -185,7 +184,6 @@ def test_killed_before_the_return_adopts_the_one_that_is_known(bench: Bench) -> 
     bench.restart()
     bench.round()
     assert bench.gateway.batch_jobs["north-1"].starts == 1
-    assert bench.count("list_batch_jobs") == 0
 
 
 def test_killed_after_several_were_created_waits_for_a_person(bench: Bench) -> None:

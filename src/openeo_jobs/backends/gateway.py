@@ -37,6 +37,10 @@ class Gateway(Protocol):
         """Ask for the cancellation."""
         ...
 
+    def delete(self, batch_job_id: str) -> None:
+        """Ask for the deletion, with everything that belongs to it; some backends answer yes and do not."""
+        ...
+
     def get_error_logs(self, batch_job_id: str) -> list[dict[str, Any]]:
         """Fetch the log entries of level error, in order (every page)."""
         ...

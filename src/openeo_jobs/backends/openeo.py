@@ -61,6 +61,10 @@ class OpenEOGateway:
         """Ask for the cancellation."""
         self._transport.send("DELETE", self._transport.url_of("jobs", batch_job_id, "results"))
 
+    def delete(self, batch_job_id: str) -> None:
+        """Ask for the deletion."""
+        self._transport.send("DELETE", self._transport.url_of("jobs", batch_job_id))
+
     def get_error_logs(self, batch_job_id: str) -> list[dict[str, Any]]:
         """Fetch the log entries of level error, every page; none where there are no logs (404)."""
         return get_error_logs(self._transport, batch_job_id)

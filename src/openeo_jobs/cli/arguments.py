@@ -15,6 +15,11 @@ _PATH = (
     "PATH is the database of the campaign, or its CSV. Left out, it is $OPENEO_JOBS, else jobs.sqlite here, "
     "else the only campaign in this folder."
 )
+_LOGINS = (
+    "Backends are asked without asking you: with OPENEO_AUTH_METHOD=client_credentials and the client "
+    "credentials of the environment, else with the login that openEO's client has stored. One that cannot be "
+    "asked reads 'not checked'."
+)
 _RETRIED = [status.value for status in JobStatus if status in FINAL]
 
 
@@ -31,6 +36,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_failures(commands)
     _add_retry(commands)
+    _add_adopt(commands)
+    _add_orphans(commands)
+    _add_audit(commands)
     _add_db(commands)
     _add_simulate(commands)
     return parser
@@ -105,6 +113,42 @@ def _add_retry(commands: Any) -> None:
     parser.add_argument(
         "--yes", action="store_true", help="also rows that are finished: computes them anew, for new costs"
     )
+
+
+def _add_adopt(commands: Any) -> None:
+    text = "make a batch job that of a row that waits for you, or has failed"
+    parser = _add(commands, "adopt", text, epilog=_PATH)
+    _add_path(parser)
+    parser.add_argument("--row", metavar="N", type=int, help="the row")
+    parser.add_argument(
+        "--id", metavar="BATCH_JOB_ID", help="the batch job; left out, the one orphan that the row has"
+    )
+    parser.add_argument("--backend", metavar="NAME", help="its backend, where that is not known")
+    parser.add_argument(
+        "--all", action="store_true", help="those of all rows that a restored backup has forgotten"
+    )
+
+
+def _add_orphans(commands: Any) -> None:
+    text = "batch jobs that were created for a row, and that no row uses"
+    parser = _add(commands, "orphans", text, epilog=_PATH)
+    _add_path(parser)
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--adopt", metavar="ID", help="make it that of its row, as `openeo-jobs adopt` does")
+    action.add_argument("--foreign", metavar="ID", nargs="+", help="leave it alone, and tell of it no more")
+    action.add_argument(
+        "--delete", metavar="ID", nargs="*", help="delete it on its backend; without ID all never started"
+    )
+    parser.add_argument("--yes", action="store_true", help="delete without asking")
+    _add_json(parser)
+
+
+def _add_audit(commands: Any) -> None:
+    text = "is anything wrong? the database, and what the backends list; exit code 1 if so"
+    parser = _add(commands, "audit", text, epilog=f"{_PATH} {_LOGINS}")
+    _add_path(parser)
+    parser.add_argument("--offline", action="store_true", help="ask no backend: check the database alone")
+    _add_json(parser)
 
 
 def _add_db(commands: Any) -> None:

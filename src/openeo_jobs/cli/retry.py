@@ -27,7 +27,7 @@ def run(given: Namespace) -> int:
         jobs = _find_jobs(store, given, place.commands)
         _check(jobs, allows_finished=given.yes)
         retried = store.retries.retry(jobs, reason=_reason(given), at=read_clock())
-    tell([_describe(retried, [job.number for job in jobs]), *_what_now(overview.runner)])
+    tell([_describe(retried, [job.number for job in jobs]), *what_now(overview.runner)])
     return 0
 
 
@@ -81,7 +81,8 @@ def _describe(retried: int, numbers: list[int]) -> str:
     return f"{count(retried, 'row')} back in line: {list_rows(numbers)}{rest}."
 
 
-def _what_now(runner: Runner | None) -> list[str]:
+def what_now(runner: Runner | None) -> list[str]:
+    """Say who takes rows that are back in line, or how to go on."""
     if runner is None:
         return []
     if is_alive(runner):

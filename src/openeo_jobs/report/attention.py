@@ -19,7 +19,8 @@ def list_needs(overview: Overview, *, groups: int, commands: Commands, now: date
     """Return what needs a person, numbered; nothing where nothing does. *groups*: of failed rows."""
     needs = [
         *_failed(overview, groups, commands),
-        *(_waiting(rows, reason, commands) for rows, reason in _by_text(overview.needs_person)),
+        *(_waiting(rows, reason, overview, commands) for rows, reason in _by_text(overview.needs_person)),
+        *_orphans(overview, commands),
         *(_tripped(backends, commands, now) for backends in _by_fuse(overview)),
         *(_paused(report.backend, now) for report in overview.backends if report.backend.paused_class),
         *(_hook(rows, text) for rows, text in _by_text(overview.hook_errors)),
@@ -35,13 +36,29 @@ def _failed(overview: Overview, groups: int, commands: Commands) -> Iterable[lis
         yield _with_command(text, commands.failures())
 
 
-def _waiting(rows: list[int], reason: str, commands: Commands) -> list[str]:
+def _waiting(rows: list[int], reason: str, overview: Overview, commands: Commands) -> list[str]:
+    """Say why rows wait, and what to type: the batch job that exists is theirs, or a new attempt begins."""
     options = [word for row in rows[:_MOST] for word in ("--row", row)]
     verb = "waits" if len(rows) == 1 else "wait"
+    known = {one.row: one.batch_job_id for one in reversed(overview.orphans)}
+    forgotten = {one.row for one in overview.orphans if one.found_at is not None}
+    if len(rows) > 1 and forgotten >= set(rows):
+        adopt = commands.adopt("--all")
+    else:
+        adopt = commands.adopt("--row", rows[0], "--id", known.get(rows[0], "BATCH_JOB_ID"))
     return [
         *wrap(f"{list_rows(rows, most=_MOST)} {verb} for you: {reason}", width=_WIDTH),
+        "Adopt the batch job that exists, or begin a new attempt beside it:",
+        f"> {adopt}",
         f"> {commands.retry(*options)}",
     ]
+
+
+def _orphans(overview: Overview, commands: Commands) -> Iterable[list[str]]:
+    waiting = {row for row, _ in overview.needs_person}
+    number = sum(one.row not in waiting for one in overview.orphans)
+    if number:
+        yield _with_command(f"{count(number, 'orphan')}: batch jobs that no row uses", commands.orphans())
 
 
 def _by_fuse(overview: Overview) -> list[list[Backend]]:

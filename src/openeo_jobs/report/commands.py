@@ -27,6 +27,18 @@ class Commands:
         """Return the command that puts rows back in line."""
         return self._join("retry", *options)
 
+    def audit(self, *options: str | int) -> str:
+        """Return the command that looks for what is wrong."""
+        return self._join("audit", *options)
+
+    def adopt(self, *options: str | int) -> str:
+        """Return the command that makes a batch job a row's."""
+        return self._join("adopt", *options)
+
+    def orphans(self, *options: str | int) -> str:
+        """Return the command that shows the batch jobs that no row uses, or does something with them."""
+        return self._join("orphans", *options)
+
     def _join(self, verb: str, *options: str | int) -> str:
         words = [verb, *([self.path] if self.path else []), *map(str, options)]
         return f"{self.program} {shlex.join(words)}"

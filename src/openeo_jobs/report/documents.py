@@ -13,6 +13,7 @@
 - `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`
 - `runner`: null, or `is_alive`, `host`, `pid`, `command`, `folder`, `started_at`, `last_round_at`, `ended_at`
 - `needs_person`, `hook_errors`, `download_errors`: lists of `row` and `text`
+- `orphans`: a list of `row` and `id` of batch jobs that no row uses (see `orphans --json`)
 
 `failures`: `database`, `rows`, and `failures`, a list of `number` (for `retry --failure`), `message`,
 `key` (the message normalised), `error_class`, `http_status`, `rows` (their numbers), `backends` (rows by
@@ -54,6 +55,7 @@ def make_status_document(overview: Overview, *, database: Path, is_alive: bool) 
         "needs_person": _texts(overview.needs_person),
         "hook_errors": _texts(overview.hook_errors),
         "download_errors": _texts(overview.download_errors),
+        "orphans": [{"row": one.row, "id": one.batch_job_id} for one in overview.orphans],
     }
 
 

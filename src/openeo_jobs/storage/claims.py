@@ -19,7 +19,7 @@ from openeo_jobs.storage.schema import attempt, backend, job
 
 _WAITING = (
     SELECT_JOBS.where(job.c.status == sa.literal_column(f"'{JobStatus.NOT_STARTED}'"))
-    .where(job.c.user_status.is_(None))
+    .where(job.c.user_status.is_(None), job.c.needs_person_since.is_(None))
     .where(sa.or_(job.c.not_before.is_(None), job.c.not_before <= sa.bindparam("at")))
     .order_by(job.c.priority.desc(), job.c.position)
     .limit(sa.bindparam("number"))

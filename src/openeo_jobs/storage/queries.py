@@ -149,11 +149,6 @@ class Jobs:
             .order_by(job.c.id)
         )
 
-    def has_ended(self, backend_name: str) -> bool:
-        """Say whether a job has ended as this backend said."""
-        with self._database.reading() as connection:
-            return _count(connection, _ended_on(backend_name)) > 0
-
     def ended_otherwise(self, backend_name: str, words: Mapping[str, str]) -> list[Job]:
         """Return the jobs that have ended as this backend said, but by *words* in another way.
 

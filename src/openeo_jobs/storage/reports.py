@@ -14,6 +14,7 @@ from openeo_jobs.jobs import Backend, Outcome, ResultsStatus, Runner, is_complet
 from openeo_jobs.status import FAILED, JobStatus
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.orphans import Orphan, select_open
 from openeo_jobs.storage.rows import backend_from, runner_from
 from openeo_jobs.storage.schema import asset, attempt, backend, batch_job, campaign, job, runner
 
@@ -79,6 +80,7 @@ class Overview:
     download_errors: list[tuple[int, str]]
     assets: int
     assets_size: int
+    orphans: list[Orphan]
 
 
 class Reports:
@@ -112,16 +114,20 @@ class Reports:
                 costs=_costs(connection),
                 runner=runner_from(last) if last else None,
                 unsettled=_unsettled(connection),
-                needs_person=_texts(
-                    connection, job.c.needs_person_reason, job.c.needs_person_since.is_not(None)
-                ),
+                needs_person=_waiting(connection),
                 hook_errors=_texts(connection, attempt.c.hook_error, attempt.c.hook_error.is_not(None)),
                 download_errors=_texts(
                     connection, job.c.results_error, job.c.results_status == ResultsStatus.FAILED
                 ),
                 assets=int(files[0]),
                 assets_size=int(files[1]),
+                orphans=select_open(connection),
             )
+
+    def waiting(self) -> list[tuple[int, str]]:
+        """Return the rows that wait for a person, and why."""
+        with self._database.reading() as connection:
+            return _waiting(connection)
 
     def failures(self) -> list[FailureGroup]:
         """Return the groups of failed rows, the largest first; groups of one size by their first row."""
@@ -182,6 +188,10 @@ def _texts(
         .order_by(job.c.id)
     )
     return [(number, text) for number, text in connection.execute(select)]
+
+
+def _waiting(connection: sa.Connection) -> list[tuple[int, str]]:
+    return _texts(connection, job.c.needs_person_reason, job.c.needs_person_since.is_not(None))
 
 
 def _unsettled(connection: sa.Connection) -> int:

@@ -17,6 +17,7 @@ from openeo_jobs.storage.arrivals import count_edition
 from openeo_jobs.storage.campaigns import latest_change, note_mirror
 from openeo_jobs.storage.changes import change_each, change_status
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.orphans import declare_foreign
 from openeo_jobs.storage.schema import backend, job
 
 
@@ -29,11 +30,13 @@ class Retries:
     def retry(self, jobs: Collection[Job], *, reason: str, at: datetime) -> int:
         """Put those of *jobs* that may be tried again back in line; return how many are.
 
-        Whoever does so has seen what tripped a fuse: only what fails from now on counts.
+        Whoever does so has seen what tripped a fuse: only what fails from now on counts. A batch job with the
+        tag of such a row, that the database did not know, is declared foreign by this.
         """
         candidates = [one for one in jobs if can_retry(one)]
         with self._database.writing() as connection:
             connection.execute(sa.update(backend).values(fuse_reason=None, fuse_since=None))
+            declare_foreign(connection, [one.number for one in candidates], at=at)
             return change_each(
                 connection, candidates, JobStatus.NOT_STARTED, at=at, actor=Actor.USER, reason=reason
             )
@@ -97,4 +100,5 @@ def _reorder(connection: sa.Connection, order: Sequence[int]) -> bool:
 
 def can_retry(one: Job) -> bool:
     """Say whether a user may ask for a new attempt: the job is over, or waits for a person."""
-    return one.status in FINAL or (one.status is JobStatus.SUBMITTING and one.needs_person_since is not None)
+    waits = one.status in (JobStatus.SUBMITTING, JobStatus.NOT_STARTED) and one.needs_person_since is not None
+    return one.status in FINAL or waits

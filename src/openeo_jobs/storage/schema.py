@@ -206,6 +206,10 @@ batch_job = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("absent_since", Instant),
     sa.Column("start_sent_at", Instant),
+    sa.Column("found_at", Instant),
+    sa.Column("seen_status", ForeignText),
+    sa.Column("settled_as", sa.Text),
+    sa.Column("settled_at", Instant),
     sa.UniqueConstraint("backend_id", "batch_job_id"),
     sa.CheckConstraint(_words("outcome", *OUTCOME_WORDS), name="outcome"),
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 from openeo_jobs.errors import DatabaseError, DatabaseReadOnlyError, SchemaOutdatedError
 from openeo_jobs.jobs import Runner
 from openeo_jobs.storage import migrate
+from openeo_jobs.storage.adoptions import Adoptions
+from openeo_jobs.storage.audits import Audits
 from openeo_jobs.storage.backends import Backends
 from openeo_jobs.storage.campaigns import Campaigns
 from openeo_jobs.storage.claims import Claims
@@ -16,6 +18,7 @@ from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import Endings
 from openeo_jobs.storage.failures import Failures
 from openeo_jobs.storage.interface import Interface
+from openeo_jobs.storage.orphans import Orphans
 from openeo_jobs.storage.progress import Progress
 from openeo_jobs.storage.queries import Jobs
 from openeo_jobs.storage.reports import Reports
@@ -34,6 +37,9 @@ class JobStore:
         self.jobs = Jobs(database)
         self.claims = Claims(database)
         self.creations = Creations(database)
+        self.orphans = Orphans(database)
+        self.adoptions = Adoptions(database)
+        self.audits = Audits(database)
         self.progress = Progress(database)
         self.endings = Endings(database)
         self.failures = Failures(database)

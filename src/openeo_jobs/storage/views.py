@@ -87,7 +87,9 @@ LEFT JOIN batch_job ON batch_job.id = attempt.chosen_id""",
   batch_job.batch_job_id AS id, batch_job.tag AS tag, batch_job.sent_at AS sent_at,
   batch_job.ended_at AS ended_at, batch_job.outcome AS outcome,
   batch_job.start_sent_at AS start_sent_at,
-  EXISTS (SELECT 1 FROM attempt AS other WHERE other.chosen_id = batch_job.id) AS chosen
+  EXISTS (SELECT 1 FROM attempt AS other WHERE other.chosen_id = batch_job.id) AS chosen,
+  batch_job.found_at AS found_at, batch_job.seen_status AS seen_status,
+  batch_job.settled_as AS settled_as, batch_job.settled_at AS settled_at
 FROM batch_job
 JOIN attempt ON attempt.id = batch_job.attempt_id
 JOIN backend ON backend.id = batch_job.backend_id""",

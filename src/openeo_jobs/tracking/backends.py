@@ -127,8 +127,8 @@ def find_caps(run: Run) -> dict[str, int]:
 
 
 def find_caps_for_new(run: Run) -> dict[str, int]:
-    """Return the caps of the backends on which something new may be created."""
-    caps = find_caps(run)
+    """Return the caps of the backends on which something new may be created: those that were listed."""
+    caps = {name: cap for name, cap in find_caps(run).items() if name in run.listed}
     trips = fuse.find_trips(run) if caps else {}
     return {name: cap for name, cap in caps.items() if name not in trips}
 

@@ -15,6 +15,7 @@ from openeo_jobs.tracking import (
     downloader,
     endings,
     fuse,
+    orphans,
     poller,
     reconciler,
     retrier,
@@ -154,6 +155,7 @@ def tell_left_behind(run: Run) -> None:
         )
     if left.needing_person:
         log.error("%d rows wait for a person; see: openeo-jobs status", left.needing_person)
+    orphans.tell(run)
     if left.elsewhere:
         log.warning("%s (registered: %s)", left.describe_elsewhere(), ", ".join(run.caps))
 

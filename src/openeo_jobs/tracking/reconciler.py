@@ -9,7 +9,13 @@ from typing import Any
 from openeo_jobs.errors import CallbackError, JobMovedError
 from openeo_jobs.jobs import BatchJob, Job, Listing, Observation
 from openeo_jobs.policy.attempts import kills_the_process
-from openeo_jobs.policy.failures import fails_no_row, make_failure, make_interruption, make_poisoning
+from openeo_jobs.policy.failures import (
+    fails_no_row,
+    make_failure,
+    make_interruption,
+    make_poisoning,
+    pauses_backend,
+)
 from openeo_jobs.policy.observation import judge, may_be_lost
 from openeo_jobs.policy.submission import (
     Adopt,
@@ -22,16 +28,21 @@ from openeo_jobs.policy.submission import (
     titles_are_dropped,
 )
 from openeo_jobs.status import BACKEND_WORDS, JobStatus
-from openeo_jobs.tracking import poller
+from openeo_jobs.tracking import orphans, poller
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log
 from openeo_jobs.tracking.steps import make_step
 
+_PATIENCE = 3
+"""How many times a backend may refuse its listing before it is submitted to without one."""
+
 
 def reconcile(run: Run, backend_names: Collection[str]) -> None:
     """Settle every row whose `start_job` did not return; where it takes a listing, ask for one."""
-    wanted = _settle_all(run) | _find_ended_before(run, backend_names)
+    wanted = _settle_all(run) | (set(backend_names) - run.listed)
     wanted |= {str(job.backend_name) for job in _lost_candidates(run, backend_names)}
+    wanted |= {post.backend_name for job, post in run.store.orphans.loose() if not job.needs_person_since}
+    orphans.stop_rows(run)
     for name in wanted & set(backend_names):
         gateway = run.gateways[name]
         run.pool.submit(
@@ -46,23 +57,33 @@ def record(run: Run, results: Sequence[Done]) -> None:
         if done.error is not None:
             run.suspect(name, done.error)
             run.log_once(("list", name), "%s: no listing for now: %s", name, done.error)
+            _count_failure(run, name, done.error)
         else:
             run.note_success(name)
+            run.listed.add(name)
         listing: Listing = done.value or Listing(batch_jobs=(), is_complete=False)
         for job, post in _find_doubts(run, name, asked_at):
             _each(_look_up, run, job, post, listing)
+        for job, post in run.store.orphans.loose():
+            if post.backend_name == name and post.ended_at is not None and post.ended_at <= asked_at:
+                _look_up_loose(run, job, post, listing)
+        orphans.record(run, name, listing.batch_jobs)
         for job in _lost_candidates(run, [name]):
             _each(_judge_lost, run, job, listing)
         words = {seen.batch_job_id: seen.status for seen in listing.batch_jobs}
         poller.ask_again(run, run.store.jobs.ended_otherwise(name, words))
     _settle_all(run)
+    orphans.stop_rows(run)
 
 
-def _find_ended_before(run: Run, backend_names: Collection[str]) -> set[str]:
-    """Return the backends where rows have ended before this run, once: their ends are looked at again."""
-    new = set(backend_names) - run.looked_at
-    run.looked_at |= new
-    return {name for name in new if run.store.jobs.has_ended(name)}
+def _count_failure(run: Run, name: str, error: Exception) -> None:
+    """Do without the first listing of a backend that is there, and refuses it again and again."""
+    if pauses_backend(error):
+        return
+    run.listing_failures[name] += 1
+    if name not in run.listed and run.listing_failures[name] >= _PATIENCE:
+        run.listed.add(name)
+        log.warning("%s gives no listing; batch jobs that the database does not know are not noticed", name)
 
 
 def _each(act: Callable[..., None], run: Run, job: Job, *rest: Any) -> None:
@@ -174,6 +195,20 @@ def _record_found(run: Run, job: Job, post: BatchJob, found: list[Observation]) 
         run.store.creations.record_copy(
             job, backend_name=post.backend_name, batch_job_id=copy.batch_job_id, at=run.now()
         )
+
+
+def _look_up_loose(run: Run, job: Job, post: BatchJob, listing: Listing) -> None:
+    """Find out what a create request came to whose row went on without it: at most an orphan."""
+    found = [seen for seen in listing.batch_jobs if post.tag and post.tag in (seen.title or "")]
+    titles = [seen.title for seen in listing.batch_jobs]
+    if found:
+        _record_found(run, job, post, found)
+    elif not listing.is_complete or titles_are_dropped(_keeps_titles(run, post.backend_name), titles):
+        return
+    elif post.absent_since is None:
+        run.store.creations.record_absent([post.id], at=run.now())
+    elif is_proved_absent(post, at=run.now(), grace=run.settings.grace):
+        run.store.creations.record_not_created(post.id)
 
 
 def _keeps_titles(run: Run, backend_name: str) -> bool | None:

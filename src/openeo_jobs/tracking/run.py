@@ -129,8 +129,9 @@ class Run:
     logged: set[tuple[object, ...]] = field(default_factory=set)
     answered: set[str] = field(default_factory=set)
     """The backends that did what they were asked for, since they were last judged."""
-    looked_at: set[str] = field(default_factory=set)
-    """The backends of which this run knows whether rows have ended there before it."""
+    listed: set[str] = field(default_factory=set)
+    """The backends whose batch jobs this run has seen: nothing is created on others."""
+    listing_failures: Counter[str] = field(default_factory=Counter)
     suspects: dict[str, Exception] = field(default_factory=dict)
     """The backends that seem not to be there, since they were last judged, and why."""
     silent: set[str] = field(default_factory=set)

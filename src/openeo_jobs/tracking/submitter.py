@@ -10,10 +10,9 @@ from openeo_jobs.backends.foreign import as_backend_error
 from openeo_jobs.errors import BackendError, CallbackError, DatabaseError, JobMovedError
 from openeo_jobs.jobs import Job, Outcome
 from openeo_jobs.policy.failures import make_failure, may_pass
+from openeo_jobs.policy.tags import write_tag
 from openeo_jobs.tracking import starter
 from openeo_jobs.tracking.run import Returned, Run, log
-
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def submit(run: Run, find_caps: Callable[[], Mapping[str, int]], *, record: Callable[[], object]) -> None:
@@ -56,11 +55,6 @@ def submit_one(run: Run, job: Job) -> None:
         _store_return(run, job, returned)
 
 
-def make_tag(run: Run, job: Job) -> str:
-    """Make the tag of a create request: `oj-<campaign>-<row, base 36>-<random>`."""
-    return f"oj-{run.campaign.uid[:6]}-{_base36(job.number)}-{run.make_token()}"
-
-
 @dataclass(frozen=True, slots=True)
 class StoredIntent:
     """A create request that the database knows; *number* is its batch job there."""
@@ -93,7 +87,7 @@ class Call:
     def creating(self, backend_name: str, fingerprint: str, *, can_tag: bool) -> StoredIntent:
         """Store the intent, with its tag."""
         self.has_sent = True
-        tag = make_tag(self.run, self.job) if can_tag and self.run.settings.tags_titles else None
+        tag = self._make_tag() if can_tag else None
         with self._noting():
             number = self.run.store.creations.record_intent(
                 self.job, backend_name=backend_name, fingerprint=fingerprint, tag=tag, at=self.run.now()
@@ -141,6 +135,11 @@ class Call:
         if failure.retry_after is None and failure.http_status == seen.http_status:
             failure.retry_after = seen.retry_after  # openEO's client keeps no headers
         return failure
+
+    def _make_tag(self) -> str | None:
+        if not self.run.settings.tags_titles:
+            return None
+        return write_tag(self.run.campaign.uid, self.job.number, self.run.make_token())
 
     @contextmanager
     def _noting(self) -> Iterator[None]:
@@ -199,11 +198,3 @@ def _keep_created(run: Run, job: Job, call: Call, error: Exception) -> None:
         job, backend_name=call.backend_name, batch_job_id=str(call.asked_to_start), at=run.now()
     )
     run.learn_cap(call.backend_name, error)
-
-
-def _base36(number: int) -> str:
-    digits = ""
-    while number:
-        number, digit = divmod(number, 36)
-        digits = _DIGITS[digit] + digits
-    return digits or "0"

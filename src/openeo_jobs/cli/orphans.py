@@ -1,0 +1,122 @@
+"""`openeo-jobs orphans`: batch jobs that no row uses; adopt, disown or delete them."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+
+from openeo_jobs.backends.openeo import OpenEOGateway
+from openeo_jobs.cli.adopt import adopt_one
+from openeo_jobs.cli.campaigns import Place, find_place, open_campaign, read_clock
+from openeo_jobs.cli.console import tell, tell_document
+from openeo_jobs.cli.logins import find_connections
+from openeo_jobs.cli.retry import what_now
+from openeo_jobs.errors import BackendError, BackendUnavailableError, OpenEOJobsError, UsageError
+from openeo_jobs.jobs import Runner
+from openeo_jobs.report.figures import count
+from openeo_jobs.report.orphans import draw_orphans, make_orphans_document
+from openeo_jobs.storage.orphans import Orphan
+from openeo_jobs.storage.store import JobStore
+from openeo_jobs.tracking.deletion import Deletion, delete_orphan
+
+
+def run(given: Namespace) -> int:
+    """Show the orphans, or do what is asked with some of them."""
+    place = find_place(given)
+    store, overview = open_campaign(place)
+    with store:
+        if given.adopt is not None:
+            return _adopt(store, given.adopt, overview.runner)
+        if given.foreign is not None:
+            return _disown(store, given.foreign)
+        if given.delete is not None:
+            return _delete(store, given.delete, is_sure=given.yes)
+        return _show(store, place, as_document=given.json)
+
+
+def _show(store: JobStore, place: Place, *, as_document: bool) -> int:
+    orphans = store.orphans.open()
+    if as_document:
+        tell_document(make_orphans_document(orphans, database=place.database.absolute()))
+    else:
+        tell(draw_orphans(orphans, commands=place.commands))
+    return 0
+
+
+def _adopt(store: JobStore, batch_job_id: str, runner: Runner | None) -> int:
+    [one] = _find(store, [batch_job_id])
+    tell([adopt_one(store, one.row, one.batch_job_id, one.backend_name), *what_now(runner)])
+    return 0
+
+
+def _disown(store: JobStore, batch_job_ids: Sequence[str]) -> int:
+    chosen = _find(store, batch_job_ids)
+    store.orphans.disown(chosen, at=read_clock())
+    tell([f"{count(len(chosen), 'batch job')} declared foreign; nothing was changed on a backend."])
+    return 0
+
+
+def _delete(store: JobStore, batch_job_ids: Sequence[str], *, is_sure: bool) -> int:
+    """Delete the orphans that are named, or all that were never started, one by one."""
+    chosen = (
+        _find(store, batch_job_ids)
+        if batch_job_ids
+        else [one for one in store.orphans.open() if one.is_inert]
+    )
+    if not chosen:
+        tell(["No orphan that was never started; nothing to delete."])
+        return 0
+    _ask(chosen, is_sure=is_sure)
+    connect = _Connecting(store)
+    outcomes = [_delete_one(store, connect, one, is_named=bool(batch_job_ids)) for one in chosen]
+    return 0 if all(outcomes) else 1
+
+
+def _delete_one(store: JobStore, connect: _Connecting, one: Orphan, *, is_named: bool) -> bool:
+    """Delete an orphan, say what came of it, and return whether it is gone."""
+    try:
+        outcome = delete_orphan(
+            store, connect(one.backend_name), one, even_if_started=is_named, at=read_clock()
+        )
+    except BackendError as error:
+        tell([f"{one.batch_job_id} on {one.backend_name}: not deleted: {error}"])
+        return False
+    tell([f"{one.batch_job_id} on {one.backend_name}: {outcome}"])
+    return outcome in (Deletion.DELETED, Deletion.GONE)
+
+
+class _Connecting:
+    """Connects to each backend once."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._connections = find_connections(store.backends.all())
+        self._gateways: dict[str, OpenEOGateway] = {}
+
+    def __call__(self, name: str) -> OpenEOGateway:
+        if name not in self._gateways:
+            if name not in self._connections:
+                raise BackendUnavailableError(f"the url of {name} is not known")
+            connection = self._connections[name]()
+            self._gateways[name] = OpenEOGateway(name, lambda: connection)
+        return self._gateways[name]
+
+
+def _find(store: JobStore, batch_job_ids: Sequence[str]) -> list[Orphan]:
+    orphans = {one.batch_job_id: one for one in store.orphans.open()}
+    unknown = [one for one in batch_job_ids if one not in orphans]
+    if unknown:
+        raise OpenEOJobsError(f"{unknown[0]} is no orphan of this campaign; see: openeo-jobs orphans")
+    return [orphans[one] for one in batch_job_ids]
+
+
+def _ask(chosen: Sequence[Orphan], *, is_sure: bool) -> None:
+    """Let a person confirm, who sees what is to be deleted."""
+    if is_sure:
+        return
+    ids = ", ".join(f"{one.batch_job_id} (row {one.row})" for one in chosen[:10])
+    what = f"{count(len(chosen), 'batch job')}: {ids}{', ...' if len(chosen) > 10 else ''}"
+    if not sys.stdin.isatty():
+        raise UsageError(f"this would delete {what}. If that is meant, add --yes")
+    if input(f"Delete {what}? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise OpenEOJobsError("nothing was deleted")

@@ -1,0 +1,186 @@
+"""P4: a duplicate is inert, found and reported; restored backups and copies compute no row again."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from campaigning import QUICK, connect_to, make_rows, query, start_job
+from openeo_jobs import MultiBackendJobManager, audit
+from openeo_jobs.cli import main
+from openeo_jobs.policy.audit import Audit, Verdict
+from openeo_jobs.simulator import Deviations, Simulator
+from openeo_jobs.simulator.deviations import Answers, Lags
+from openeo_jobs.storage.store import open_store
+
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Go to a folder of a user of whom openEO's client has stored nothing yet."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+        # One that exists goes before the user's own.
+        (tmp_path / name / "openeo-python-client").mkdir(parents=True)
+    monkeypatch.delenv("OPENEO_AUTH_METHOD", raising=False)
+    monkeypatch.delenv("OPENEO_JOBS", raising=False)
+    return tmp_path
+
+
+def store_login(simulator: Simulator) -> None:
+    """Do what `openeo-auth add-basic` does."""
+    path = Path("XDG_CONFIG_HOME") / "openeo-python-client" / "auth-config.json"
+    login = {"basic": {"username": "user", "password": "password"}}
+    content = {"general": {}, "backends": {simulator.url.rstrip("/"): login}}
+    path.write_text(json.dumps({"metadata": {"type": "AuthConfig"}, **content}))
+    path.chmod(0o600)
+
+
+def numbers(found: Audit, verdict: Verdict) -> dict[str, int | None]:
+    return {finding.check: finding.number for finding in found.findings if finding.verdict is verdict}
+
+
+@pytest.fixture(scope="module")
+def late(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run a campaign on a backend whose listing lags for longer than `grace`."""
+    folder = tmp_path_factory.mktemp("late")
+    lags = Deviations(lags=Lags(listing_seconds=600))
+    with Simulator(folder=folder / "n", name="north", deviations=lags, **QUICK) as north:
+        north.drop_next("POST", "^/jobs$", times=2, after_effect=True)
+        manager = MultiBackendJobManager(poll_sleep=0.05, root_dir=folder / "results", grace=0.05)
+        manager.add_backend("north", connect_to(north), parallel_jobs=4)
+        manager.run_jobs(make_rows(4), start_job, folder / "jobs.csv")
+    return folder
+
+
+@pytest.fixture
+def north_with_orphans(folder: Path, late: Path) -> Simulator:
+    """Take that campaign here, with its backend, which lags no more."""
+    shutil.copytree(late, folder, dirs_exist_ok=True)
+    return Simulator(folder=folder / "n", name="north", **QUICK)
+
+
+def test_duplicates_of_late_listings_are_inert_and_an_audit_finds_them(north_with_orphans) -> None:
+    with north_with_orphans as north:
+        found = audit("jobs.csv", {"north": connect_to(north)})
+        truth = north.truth()
+    assert numbers(found, Verdict.WRONG) == {"orphans, never started": 2}
+    assert found.is_wrong
+    assert len(truth.batch_jobs) == 6
+    assert truth.executions_per_row == dict.fromkeys(range(1, 5), 1)
+
+
+def test_a_later_run_records_and_reports_them(north_with_orphans, make_manager, caplog) -> None:
+    with north_with_orphans as north:
+        make_manager(north).run_jobs(make_rows(4), start_job, "jobs.csv")
+        assert "orphans, batch jobs that no row uses: 2; see: openeo-jobs orphans" in caplog.text
+        assert all(one.executions <= 1 for one in north.truth().batch_jobs)
+    seen = query(
+        Path("jobs.sqlite"), "SELECT seen_status FROM batch_jobs WHERE NOT chosen AND id IS NOT NULL"
+    )
+    assert seen == [("created",), ("created",)]
+
+
+def test_orphans_are_listed_disowned_and_deleted(north_with_orphans, make_manager, capsys) -> None:
+    with north_with_orphans as north:
+        make_manager(north).run_jobs(make_rows(4), start_job, "jobs.csv")
+        assert main(["orphans", "--json"]) == 0
+        first, second = (one["id"] for one in json.loads(capsys.readouterr().out)["orphans"])
+
+        assert main(["orphans", "--foreign", first]) == 0
+        assert main(["orphans", "--delete"]) == 2  # nobody is there to be asked
+        assert f"this would delete 1 batch job: {second} (row " in capsys.readouterr().err
+        assert main(["orphans", "--delete", "--yes"]) == 1
+        assert f"{second} on north: not deleted: no login for {north.url}" in capsys.readouterr().out
+        store_login(north)
+        assert main(["orphans", "--delete", "--yes"]) == 0
+        assert f"{second} on north: deleted" in capsys.readouterr().out
+
+        assert main(["audit"]) == 0
+        assert "Nothing is wrong.\n" in capsys.readouterr().out
+        deleted = {one.id for one in north.truth().batch_jobs if one.deleted_at}
+    assert deleted == {second}
+    settled = query(Path("jobs.sqlite"), "SELECT id, settled_as FROM batch_jobs WHERE settled_as NOT NULL")
+    assert sorted(settled) == sorted([(first, "foreign"), (second, "deleted")])
+
+
+def test_a_deletion_that_did_nothing_is_told(folder: Path, north_with_orphans, make_manager, capsys) -> None:
+    with north_with_orphans as north:
+        make_manager(north).run_jobs(make_rows(4), start_job, "jobs.csv")
+    lying = Deviations(answers=Answers(delete=202))
+    with Simulator(folder=folder / "n", name="north", deviations=lying) as north:
+        store_login(north)
+        assert main(["orphans", "--delete", "--yes"]) == 1
+    assert capsys.readouterr().out.count("its backend said yes, and still has it") == 2
+    with open_store(Path("jobs.sqlite")) as store:
+        assert store.orphans.count() == 2
+
+
+def test_the_audit_in_the_readme_is_what_the_command_prints(north_with_orphans, capsys) -> None:
+    with north_with_orphans as north:
+        store_login(north)
+        assert main(["audit"]) == 1
+    (screen,) = re.findall(r"```text\n\$ openeo-jobs audit\n(.*?)```", README, re.DOTALL)
+    printed = capsys.readouterr().out
+    assert all(len(line) <= 80 for line in printed.splitlines())
+    assert _masked(screen) == _masked(printed)
+
+
+def _masked(text: str) -> list[str]:
+    text = re.sub(r"north-\d+ \(row \d+\)(, )?", "ID", text).replace("IDID", "ID")
+    text = re.sub(r"(> )\S*openeo-jobs", r"\1openeo-jobs", text)
+    return [" ".join(re.sub(r"\d+", "#", line).split()) for line in text.strip().splitlines()]
+
+
+def test_a_restored_backup_is_asked_about_and_its_rows_are_adopted(
+    folder: Path, north, make_manager, capsys
+) -> None:
+    make_manager(north).run_jobs(make_rows(2), start_job, "jobs.csv")
+    shutil.copy("jobs.sqlite", "backup.sqlite")
+    rows = make_rows(6)
+    make_manager(north).run_jobs(rows, start_job, "jobs.csv", on_exists="append")
+    shutil.copy("backup.sqlite", "jobs.sqlite")
+    Path("jobs.csv").unlink()
+
+    make_manager(north).run_jobs(rows, start_job, "jobs.csv", on_exists="append")
+    assert len(north.truth().batch_jobs) == 6
+    assert main(["status"]) == 0
+    screen = " ".join(capsys.readouterr().out.split())
+    assert "rows 3, 4, 5, 6 wait for you: a batch job has its tag, and the database does not know" in screen
+    assert "adopt --all > " in screen
+    assert main(["audit", "--offline"]) == 1
+    capsys.readouterr()
+
+    assert main(["adopt", "--all"]) == 0
+    assert "4 rows have their batch job again: rows 3, 4, 5, 6." in capsys.readouterr().out
+    make_manager(north).run_jobs(rows, start_job, "jobs.csv")
+    assert query(Path("jobs.sqlite"), "SELECT DISTINCT status, results_status FROM jobs") == [
+        ("finished", "downloaded")
+    ]
+    assert north.truth().executions_per_row == dict.fromkeys(range(1, 7), 1)
+    assert not audit("jobs.csv", {"north": connect_to(north)}).is_wrong
+
+
+def test_a_campaign_folder_that_was_copied_computes_no_row_again(folder: Path, north, make_manager) -> None:
+    def stop(row, **_):
+        raise KeyboardInterrupt
+
+    (folder / "a").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        make_manager(north).run_jobs(make_rows(3), stop, "a/jobs.csv")
+    shutil.copytree("a", "b")
+    make_manager(north).run_jobs(make_rows(3), start_job, "a/jobs.csv")
+    make_manager(north).run_jobs(make_rows(3), start_job, "b/jobs.csv")
+    assert north.truth().executions_per_row == {1: 1, 2: 1, 3: 1}
+    assert query(Path("b/jobs.sqlite"), "SELECT count(*) FROM job WHERE needs_person_since NOT NULL") == [
+        (3,)
+    ]
+
+    found = audit("b/jobs.csv", {"north": connect_to(north)})
+    assert numbers(found, Verdict.WRONG) == {"that wait for a person": 3, "unknown to the database": 3}
