@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -63,8 +64,7 @@ class FileMirror:
         Raises `MirrorError` for a file that was never ours: it is not overwritten.
         """
         campaign = self._store.campaigns.load()
-        known = campaign.mirrors.get(self._key, {}) if campaign else {}
-        found = _hash(self._path.read_bytes()) if self._path.exists() else None
+        found, known = self._store.campaigns.compare_mirror(self._key, self._find_hash)
         if campaign is None or found is None or found in known:
             return
         if not known:
@@ -88,7 +88,8 @@ class FileMirror:
         if mark == self._mark and self._path.exists():
             return False
         try:
-            is_written = self._write()
+            while (is_written := self._write()) is None:
+                pass  # another process has written meanwhile: once more, with what is true now
         except OSError as error:
             if not self._is_warned:
                 log.warning("%s cannot be written (%s); tried again each round", self._path, error)
@@ -97,31 +98,40 @@ class FileMirror:
         self._mark, self._is_warned = mark, False
         return is_written
 
-    def _write(self) -> bool:
+    def _write(self) -> bool | None:
+        """Write what is true now; return whether that was needed, None if another process was faster."""
         campaign = self._store.campaigns.load()
         if campaign is None:
             return False
         mark, jobs = self._store.jobs.snapshot()
         content = mirror_bytes(self._path, campaign, jobs)
         known, new = campaign.mirrors.get(self._key, {}), _hash(content)
-        found = _hash(self._path.read_bytes()) if self._path.exists() else None
-        if found == new and list(known) == [new]:
+        if list(known) == [new] and self._find_hash() == new:
             return False
-        if found is not None and known and found not in known:
-            log.warning("%s was edited during a run; kept as %s", self._path, self._keep_edited())
         # All are ours until the rename is done: a crash, or a file that is open in Excel, leaves an old one.
-        if new not in known:
-            self._store.campaigns.record_mirror(self._key, {**known, new: mark})
-        _replace(self._path, content)
-        self._store.campaigns.record_mirror(self._key, {new: mark})
+        if not self._store.campaigns.announce_mirror(self._key, new, mark):
+            return None
+        with _written(self._path, content) as put:
+
+            def write(ours: Mapping[str, int]) -> None:
+                if known and self._path.exists() and self._find_hash() not in ours:
+                    log.warning("%s was edited during a run; kept as %s", self._path, self._keep_edited())
+                put()
+
+            if not self._store.campaigns.publish_mirror(self._key, new, mark, write):
+                return None
         self._tell()
         return True
+
+    def _find_hash(self) -> str | None:
+        return _hash(self._path.read_bytes()) if self._path.exists() else None
 
     def _keep_edited(self) -> Path:
         """Keep the edited file beside it; copies that are there already are not overwritten."""
         names = (f"{self._path.name}{EDITED_SUFFIX}{n}" for n in ("", *(f"-{i}" for i in range(2, 10_000))))
         copy = next(one for name in names if not (one := self._path.with_name(name)).exists())
-        _replace(copy, self._path.read_bytes())
+        with _written(copy, self._path.read_bytes()) as put:
+            put()
         return copy
 
 
@@ -139,14 +149,20 @@ def _name_beside(path: Path, database: Path) -> str:
         return str(path.absolute())
 
 
-def _replace(path: Path, content: bytes) -> None:
+@contextmanager
+def _written(path: Path, content: bytes) -> Iterator[Callable[[], None]]:
+    """Write *content* beside *path*; yield what puts it in its place."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+
+    def put() -> None:
+        temporary.replace(path)
+
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        yield put
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -52,9 +52,10 @@ def open_campaign(place: Place) -> tuple[JobStore, Overview]:
     return store, overview
 
 
-def is_alive(runner: Runner | None) -> bool:
-    """Say whether *runner* still runs the campaign."""
-    return runner is not None and not make_judge(now=read_clock, lease=LEASE)(runner)
+def find_alive(overview: Overview) -> list[Runner]:
+    """Return the runners that run the campaign now."""
+    is_dead = make_judge(now=read_clock, lease=LEASE)
+    return [runner for runner in overview.runners if not is_dead(runner)]
 
 
 def read_clock() -> datetime:

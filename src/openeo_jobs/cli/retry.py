@@ -6,13 +6,15 @@ import getpass
 from argparse import Namespace
 from collections.abc import Iterable
 
-from openeo_jobs.cli.campaigns import find_place, is_alive, open_campaign, read_clock
+from openeo_jobs.cli.campaigns import find_alive, find_place, open_campaign, read_clock
 from openeo_jobs.cli.console import tell
 from openeo_jobs.errors import OpenEOJobsError, UsageError
-from openeo_jobs.jobs import Job, Runner
-from openeo_jobs.report.commands import Commands, go_on
+from openeo_jobs.jobs import Job
+from openeo_jobs.report.commands import Commands
 from openeo_jobs.report.figures import count, list_rows
+from openeo_jobs.report.runners import describe_runners
 from openeo_jobs.status import FAILED, JobStatus
+from openeo_jobs.storage.reports import Overview
 from openeo_jobs.storage.retries import can_retry
 from openeo_jobs.storage.store import JobStore
 
@@ -27,7 +29,7 @@ def run(given: Namespace) -> int:
         jobs = _find_jobs(store, given, place.commands)
         _check(jobs, allows_finished=given.yes)
         retried = store.retries.retry(jobs, reason=_reason(given), at=read_clock())
-    tell([_describe(retried, [job.number for job in jobs]), *_what_now(overview.runner)])
+    tell([_describe(retried, [job.number for job in jobs]), *_what_now(overview)])
     return 0
 
 
@@ -81,9 +83,5 @@ def _describe(retried: int, numbers: list[int]) -> str:
     return f"{count(retried, 'row')} back in line: {list_rows(numbers)}{rest}."
 
 
-def _what_now(runner: Runner | None) -> list[str]:
-    if runner is None:
-        return []
-    if is_alive(runner):
-        return [f"{runner.command} (pid {runner.pid} on {runner.host}) takes them in its next round."]
-    return [f"Go on with: {go_on(runner)}"]
+def _what_now(overview: Overview) -> list[str]:
+    return describe_runners(overview.runner, find_alive(overview), now=read_clock())

@@ -15,6 +15,7 @@ from openeo_jobs.status import FAILED, JobStatus
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import backend_from, runner_from
+from openeo_jobs.storage.runners import find_open
 from openeo_jobs.storage.schema import asset, attempt, backend, batch_job, campaign, job, runner
 
 
@@ -73,6 +74,9 @@ class Overview:
     backends: list[BackendReport]
     costs: list[Costs]
     runner: Runner | None
+    """The one that began last."""
+    runners: list[Runner]
+    """Those that have not ended, as far as is known."""
     unsettled: int
     needs_person: list[tuple[int, str]]
     hook_errors: list[tuple[int, str]]
@@ -111,6 +115,7 @@ class Reports:
                 backends=_backends(connection),
                 costs=_costs(connection),
                 runner=runner_from(last) if last else None,
+                runners=find_open(connection),
                 unsettled=_unsettled(connection),
                 needs_person=_texts(
                     connection, job.c.needs_person_reason, job.c.needs_person_since.is_not(None)
