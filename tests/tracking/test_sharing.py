@@ -219,7 +219,10 @@ def test_nothing_is_decided_from_the_time_that_was_slept_before_a_backend_was_as
     bench.script = never_arrive
     bench.round()
     bench.script = create
-    bench.round(10)
+    for _ in range(2):
+        bench.round(55)
+    ((_, (post,)),) = bench.store.creations.unresolved(bench.run.runner_id)
+    assert post.absent_since is not None
     bench.round(LEASE * 100)
     assert bench.status() is JobStatus.SUBMITTING
     bench.round(10)
