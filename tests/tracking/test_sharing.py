@@ -215,7 +215,7 @@ def test_a_row_that_failed_is_retried_by_one_of_them(tmp_path: Path) -> None:
 
 
 def test_nothing_is_decided_from_the_time_that_was_slept_before_a_backend_was_asked(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, rows=1, lease=LEASE)
+    bench = Bench(tmp_path, rows=1, lease=LEASE, poll_sleep=10)
     bench.script = never_arrive
     bench.round()
     bench.script = create
