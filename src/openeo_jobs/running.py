@@ -27,8 +27,9 @@ from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Backend, Campaign
 from openeo_jobs.storage.store import JobStore, open_store_for_run
 from openeo_jobs.subclassing import overrides_round
-from openeo_jobs.tracking import loop
+from openeo_jobs.tracking import loop, owners
 from openeo_jobs.tracking.pool import Pool
+from openeo_jobs.tracking.presence import Clock, Presence
 from openeo_jobs.tracking.run import Run, Settings
 from openeo_jobs.tracking.runner import describe_command, make_judge, running
 from openeo_jobs.tracking.stopping import Stopper
@@ -59,10 +60,11 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
     beginning = prepare(location, call.given)
     if not location.is_begun:
         check_pins(beginning.table, manager.backends)
-    judge = make_judge(now=now, lease=settings.lease)
+    clock = Clock(now, lease=settings.lease)
+    judge = make_judge(now=clock.now, lease=settings.lease, watched_since=lambda: clock.back_since)
     with (
         open_store_for_run(location.database, is_dead=judge) as store,
-        running(store, is_dead=judge, now=now, lease=settings.lease) as runner_id,
+        running(store, is_dead=judge, clock=clock, lease=settings.lease) as presence,
     ):
         campaign, mirror = begin_or_go_on(store, location, call.given, beginning, at=now())
         hooks = manager._find_hooks()
@@ -72,7 +74,7 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
             folder_of=lambda one: Path(manager.get_job_dir(one)),
             at=now(),
         )
-        check_anything_can_run(store, manager.backends, runner_id=runner_id)
+        check_anything_can_run(store, manager.backends, runner_id=presence.runner_id)
         manager._code = ManagersCode(
             manager,
             start_job=start_job,
@@ -81,7 +83,7 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
             mirror=mirror,
             hooks=hooks,
         )
-        manager._run = _make_run(manager, manager._code, store, campaign, runner_id, settings)
+        manager._run = _make_run(manager, manager._code, store, campaign, presence, settings)
         try:
             yield manager._run
         finally:
@@ -102,9 +104,17 @@ def carry_out(manager: MultiBackendJobManager, run: Run, call: Call) -> dict[str
         loop.say_farewell(run, patience_seconds=stopper.seconds_left())
     loop.tell_left_behind(run)
     if stopper.signal is not None:
-        log.warning("stopped; batch jobs go on at their backends. Go on with: %s", describe_command())
+        log.warning("stopped; batch jobs go on at their backends. %s", _who_goes_on(run))
     stopper.raise_signal()
     return dict(run.stats)
+
+
+def _who_goes_on(run: Run) -> str:
+    """Say who acts on the campaign once this run has ended."""
+    others = owners.find_others(run)
+    if others:
+        return f"The campaign goes on in {', '.join(map(owners.describe, others))}"
+    return f"Nothing runs this campaign now. Go on with: {describe_command()}"
 
 
 def _find_job_db(manager: MultiBackendJobManager, call: Call) -> Any:
@@ -127,7 +137,7 @@ def _make_run(
     code: ManagersCode,
     store: JobStore,
     campaign: Campaign,
-    runner_id: int,
+    presence: Presence,
     settings: Settings,
 ) -> Run:
     caps = {name: backend.parallel_jobs for name, backend in manager.backends.items()}
@@ -135,12 +145,12 @@ def _make_run(
     return Run(
         store=store,
         campaign=campaign,
-        runner_id=runner_id,
+        presence=presence,
         settings=settings,
         caps=caps,
         user_code=code,
         pool=Pool(),
-        now=now,
+        news_mark=store.news.mark(),
         make_token=make_token,
         take_chance=random.random,
     )

@@ -15,8 +15,7 @@ from pathlib import Path
 import interruptible
 import pytest
 
-from campaigning import make_rows, query, start_job
-from openeo_jobs.errors import CampaignInUseError
+from campaigning import query
 from openeo_jobs.simulator import Simulator
 
 pytestmark = [
@@ -132,10 +131,32 @@ def test_a_campaign_that_is_killed_again_and_again_goes_on(tmp_path, north, sout
     check(tmp_path, north, south)
 
 
-def test_a_second_live_run_is_refused_and_told_who_runs(tmp_path, north, south, make_manager) -> None:
+def test_two_runs_share_the_rows_and_both_end(tmp_path, north, south) -> None:
     first = begin(tmp_path, north, south)
     wait_until(lambda: count_finished(tmp_path) >= 1, first)
-    with pytest.raises(CampaignInUseError, match=rf"interruptible\.py.*pid {first.pid} on"):
-        make_manager(north).run_jobs(make_rows(interruptible.ROWS), start_job, tmp_path / "jobs.csv")
-    assert first.communicate(timeout=120)[0].endswith("all done\n")
+    second = begin(tmp_path, north, south)
+    for process in (first, second):
+        output = process.communicate(timeout=120)[0]
+        assert output.endswith("all done\n"), output
     check(tmp_path, north, south)
+    owners = query(tmp_path / "jobs.sqlite", "SELECT DISTINCT owner_id FROM job ORDER BY 1")
+    assert owners == [(1,), (2,)]
+    assert north.truth().peak_parallel <= 4
+    assert south.truth().peak_parallel <= 3
+
+
+def test_a_run_that_is_killed_leaves_its_rows_to_the_other(tmp_path, north, south) -> None:
+    first = begin(tmp_path, north, south)
+    wait_until(lambda: count_finished(tmp_path) >= 1, first)
+    second = begin(tmp_path, north, south)
+    wait_until(lambda: count_owned(tmp_path, 2) >= 3, second)
+    first.kill()
+    output = second.communicate(timeout=120)[0]
+    first.communicate()
+    assert output.endswith("all done\n"), output
+    check(tmp_path, north, south)
+    assert f"(pid {first.pid} on " in output and "is not there any more" in output
+
+
+def count_owned(folder: Path, runner_id: int) -> int:
+    return query(folder / "jobs.sqlite", "SELECT count(*) FROM job WHERE owner_id = ?", runner_id)[0][0]

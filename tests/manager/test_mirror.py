@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +16,12 @@ from openeo.extra.job_management import CsvJobDatabase
 
 from campaigning import make_rows, query, start_job
 from openeo_jobs.campaign.mirrors import FileMirror
-from openeo_jobs.storage.store import open_store
+from openeo_jobs.frames import encode_table
+from openeo_jobs.storage.store import open_store, open_store_for_run
 
 pytestmark = pytest.mark.wheel
+
+NOW = datetime(2024, 1, 31, 12, tzinfo=UTC)
 
 
 def test_a_reader_always_finds_the_csv_whole(make_manager, north, tmp_path: Path) -> None:
@@ -140,3 +146,35 @@ def test_a_csv_that_was_open_in_excel_for_long_is_no_edited_file(
             store.retries.retry([job], reason="test", at=store.campaigns.load().created_at)
             assert not FileMirror(store, csv).write()
         check_is_ours(store, csv, caplog)
+
+
+def test_what_another_process_writes_is_no_edit(tmp_path: Path) -> None:
+    """Two mirrors of one campaign, each with its own view of when it was last written."""
+    database, path = tmp_path / "jobs.sqlite", tmp_path / "jobs.csv"
+    with open_store_for_run(database, is_dead=lambda _: True) as one, open_store(database) as other:
+        one.campaigns.begin(encode_table(make_rows(3)), uid="c0ffee123456", at=NOW)
+        mirrors = [FileMirror(store, path) for store in (one, other)]
+        for number in (1, 2, 3):
+            query_and_commit(database, f"UPDATE job SET status = 'canceled' WHERE id = {number}")
+            assert [mirror.write() for mirror in mirrors] == [True, False]
+            mirrors.reverse()
+        mirrors[1].take_over_edits(at=NOW)
+    assert [one.name for one in tmp_path.glob("jobs.csv*")] == ["jobs.csv"]
+    assert query(database, "SELECT DISTINCT status FROM job") == [("canceled",)]
+
+
+def test_an_older_content_does_not_replace_a_newer_one(tmp_path: Path) -> None:
+    with open_store_for_run(tmp_path / "jobs.sqlite", is_dead=lambda _: True) as store:
+        store.campaigns.begin(encode_table(make_rows(1)), uid="c0ffee123456", at=NOW)
+        written: list[str] = []
+        assert store.campaigns.announce_mirror("a.csv", "old", 1)
+        assert store.campaigns.announce_mirror("a.csv", "new", 2)
+        assert not store.campaigns.announce_mirror("a.csv", "older", 1)
+        assert store.campaigns.publish_mirror("a.csv", "new", 2, lambda known: written.append("new"))
+        assert not store.campaigns.publish_mirror("a.csv", "old", 1, lambda known: written.append("old"))
+        assert written == ["new"]
+
+
+def query_and_commit(database: Path, sql: str) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(sql)

@@ -96,7 +96,14 @@ def campaign_at(
 
 
 def begin_runner(store: JobStore, **overrides: Any) -> int:
-    return store.runners.begin(make_runner(**overrides), is_dead=is_dead, at=NOW)
+    """Begin a runner, and hand it what dead ones have left on both backends."""
+    runner_id = store.runners.begin(make_runner(**overrides), is_dead=is_dead, at=NOW)
+    take_over(store, runner_id)
+    return runner_id
+
+
+def take_over(store: JobStore, runner_id: int, *, at: datetime = NOW) -> int:
+    return store.owners.take_over(runner_id, ["north", "south"], at=at)
 
 
 def claim_one(store: JobStore, runner_id: int, backend_name: str = "north") -> Job:

@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from storage_tools import NOW, begin_runner, campaign_at, claim_one, create_one, run_sql, watched_statements
+from storage_tools import (
+    NOW,
+    begin_runner,
+    campaign_at,
+    claim_one,
+    create_one,
+    run_sql,
+    take_over,
+    watched_statements,
+)
 
 from openeo_jobs.storage.store import JobStore, open_store
 
@@ -18,9 +27,10 @@ ROWS = 100_000
 QUESTIONS: dict[str, Callable[[JobStore], object]] = {
     "claim": lambda store: claim_one(store, 1),
     "work_left": lambda store: store.jobs.work_left(["north", "south"], runner_id=1),
-    "polled": lambda store: store.jobs.polled(["north"]),
+    "polled": lambda store: store.jobs.polled(["north"], runner_id=1),
     "unresolved": lambda store: store.creations.unresolved(1),
-    "open": lambda store: store.endings.open(),
+    "open": lambda store: store.endings.open(1),
+    "take_over": lambda store: take_over(store, 1),
     "one": lambda store: store.jobs.one(77),
     "history": lambda store: store.jobs.history(77),
 }
@@ -134,7 +144,8 @@ def test_no_statement_has_more_variables_than_any_sqlite_takes(path: Path) -> No
             claimed += jobs
         with watched_statements() as seen:
             store.progress.record_not_found(claimed, at=NOW)
-            store.creations.record_absent(list(range(1, 1501)), at=NOW)
+            store.owners.take(runner_id + 1, claimed)
+            take_over(store, begin_runner(store))
             store.endings.record_missing(claimed)
 
     assert len(claimed) == 1500

@@ -9,16 +9,20 @@ from storage_lifecycle import finish_one
 from storage_tools import (
     FAILURE,
     NOW,
+    begin_runner,
     campaign_at,
     claim_one,
     create_one,
     force_status,
+    is_alive,
     make_new_job,
+    make_runner,
     reload,
     run_sql,
     seconds,
 )
 
+from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import Asset, Backend, Column, ErrorClass, Mirrored, Outcome, ResultsStatus
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step
@@ -53,9 +57,9 @@ def test_a_database_without_a_campaign_says_so(path: Path) -> None:
 
 def test_the_latest_contents_of_every_mirror_are_known(store: JobStore) -> None:
     for number in range(20):
-        store.campaigns.note_mirror("a.csv", str(number), number, is_there=False)
-    store.campaigns.note_mirror("a.csv", "18", 18, is_there=True)
-    store.campaigns.note_mirror("b.csv", "1", 7, is_there=True)
+        assert store.campaigns.announce_mirror("a.csv", str(number), number)
+    store.campaigns.note_mirror("a.csv", "18", 18)
+    store.campaigns.note_mirror("b.csv", "1", 7)
 
     campaign = store.campaigns.load()
     assert campaign is not None
@@ -125,7 +129,7 @@ def test_a_batch_job_that_came_from_elsewhere_is_to_be_asked_about(store: JobSto
     job = store.creations.choose(job, backend_name="south", batch_job_id="j-old", at=NOW)
 
     assert (job.status, job.backend_name, job.batch_job_id) == (JobStatus.SUBMITTING, "south", "j-old")
-    assert [each.number for each in store.jobs.polled(["south"])] == [job.number]
+    assert [each.number for each in store.jobs.polled(["south"], runner_id=runner_id)] == [job.number]
     assert store.creations.unresolved(runner_id) == []
 
 
@@ -146,7 +150,7 @@ def test_an_adopted_row_no_longer_waits_for_a_person(store: JobStore, runner_id:
     job = claim_one(store, runner_id)
     number = store.creations.record_intent(job, backend_name="north", fingerprint="f", tag="t", at=NOW)
     store.creations.ask_person(job, reason="no title", at=NOW)
-    store.creations.record_found(number, "j-found")
+    store.creations.record_found(job, number, "j-found")
     store.creations.adopt(reload(store, job), number, at=NOW, reason="by hand")
 
     job = reload(store, job)
@@ -204,11 +208,11 @@ def test_results_are_open_until_they_are_here_and_the_hook_has_returned(
     store: JobStore, runner_id: int
 ) -> None:
     job = finish_one(store, runner_id, "j-1")
-    opened = [store.endings.open()]
+    opened = [store.endings.open(runner_id)]
     store.endings.record_downloaded(job, [Asset(name="a", path=Path("a"), size=1)], at=NOW)
-    opened.append(store.endings.open())
+    opened.append(store.endings.open(runner_id))
     store.endings.record_hook_returned(job, at=NOW)
-    opened.append(store.endings.open())
+    opened.append(store.endings.open(runner_id))
 
     assert [[each.number for each in jobs] for jobs in opened] == [[1], [1], []]
 
@@ -230,7 +234,7 @@ def test_results_that_are_gone_are_fetched_again(store: JobStore, runner_id: int
     asset = Asset(name="a.tif", path=Path("r/a.tif"), size=3, media_type="image/tiff", checksum="1220ab")
     store.endings.record_downloaded(job, [asset], at=NOW)
 
-    ((found, assets),) = store.endings.downloaded()
+    ((found, assets),) = store.endings.downloaded(runner_id)
     store.endings.record_missing([found])
     assert assets == [asset]
     assert reload(store, job).results_status is ResultsStatus.PENDING
@@ -241,7 +245,9 @@ def test_results_of_an_earlier_attempt_are_not_those_of_the_row(
 ) -> None:
     job = finish_one(store, runner_id, "j-1")
     run_sql(path, "UPDATE job SET status = 'not_started' WHERE id = 1")
-    store.endings.record_downloaded(job, [], at=NOW)
+    claim_one(store, runner_id)
+    with pytest.raises(JobMovedError):
+        store.endings.record_downloaded(job, [], at=NOW)
 
     assert reload(store, job).results_status is None
 
@@ -280,7 +286,18 @@ def test_a_hook_that_has_failed_in_this_run_keeps_only_the_next_run_alive(
     store.endings.record_hook_failed(job, message="boom", runner_id=runner_id)
 
     assert store.jobs.work_left(["north"], runner_id=runner_id).ending == 0
-    assert store.jobs.work_left(["north"], runner_id=runner_id + 1).ending == 1
+    successor = begin_runner(store)
+    assert store.jobs.work_left(["north"], runner_id=successor).ending == 1
+
+
+def test_runs_do_not_wait_for_hooks_that_have_failed_in_each_other(store: JobStore, runner_id: int) -> None:
+    other = store.runners.begin(make_runner(), is_dead=is_alive, at=NOW)
+    for number, owner in enumerate((runner_id, other), start=1):
+        job = finish_one(store, owner, f"j-{number}", results_status=ResultsStatus.NOT_WANTED)
+        assert store.jobs.work_left(["north"], runner_id=runner_id).ending == 1
+        store.endings.record_hook_failed(job, message="boom", runner_id=owner)
+
+    assert [store.jobs.work_left(["north"], runner_id=one).ending for one in (runner_id, other)] == [0, 0]
 
 
 def test_rows_of_a_backend_that_is_not_registered_keep_no_run_alive(store: JobStore, runner_id: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 import shutil
 import uuid
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 from openeo_jobs.backends.wire import Watcher
 from openeo_jobs.errors import BackendError, BackendUnavailableError
 from openeo_jobs.jobs import Backend, Column, Job, Outcome, Runner
+from openeo_jobs.policy.ownership import Sighting, is_dead
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage import migrate
 from openeo_jobs.storage.store import JobStore, open_store_for_run
@@ -21,6 +23,7 @@ from openeo_jobs.tables import NewJob, Table
 from openeo_jobs.testing import FakeGateway
 from openeo_jobs.tracking import loop
 from openeo_jobs.tracking.pool import Pool
+from openeo_jobs.tracking.presence import Clock, Presence
 from openeo_jobs.tracking.run import Returned, Run, Settings
 
 NO_ANSWER = BackendUnavailableError("no answer in time")
@@ -46,7 +49,8 @@ class Bench:
         **settings: Any,
     ) -> None:
         self.folder = folder
-        self.now = datetime(2024, 1, 1, tzinfo=UTC)
+        self._instant = [datetime(2024, 1, 1, tzinfo=UTC)]
+        self.judge: Callable[[Runner], bool] = lambda other: True
         self.gateways = {name: FakeGateway(name) for name in backends}
         self.gateway = self.gateways["north"]
         self.script: Script = create
@@ -79,6 +83,28 @@ class Bench:
         self.close()
         self.store = self._open()
         self.run = self._begin()
+
+    @property
+    def now(self) -> datetime:
+        """The time, for all that have joined."""
+        return self._instant[0]
+
+    @now.setter
+    def now(self, at: datetime) -> None:
+        self._instant[0] = at
+
+    def join(self, *, cap: int | None = None) -> Bench:
+        """Begin another run beside this one, on the same database and backends, with the same clock.
+
+        From now on nobody can prove anybody dead: only silence counts.
+        """
+        other = copy.copy(self)
+        other.hooks, other.hook_calls, other._cap = dict(self.hooks), [], cap or self._cap
+        self.judge, other.judge = self._is_silent, other._is_silent
+        other.store = other._open()
+        other.run = other._begin()
+        Bench.opened.append(other)
+        return other
 
     def round(self, seconds: float = 0) -> None:
         """Let time pass, then do one round."""
@@ -141,6 +167,11 @@ class Bench:
     def write_mirror(self) -> bool:
         return False
 
+    def _is_silent(self, other: Runner) -> bool:
+        sighting = Sighting(boot_id="?", pid_namespace="?", process_started_at=None)
+        since = self.run.presence.clock.back_since
+        return is_dead(other, sighting, at=self.now, lease=self.run.settings.lease, watched_since=since)
+
     def _open(self) -> JobStore:
         path, empty = self.folder / "jobs.sqlite", self.folder.parent / "empty.sqlite"
         if not empty.exists():  # for the whole session: to copy takes less time than to make
@@ -152,22 +183,28 @@ class Bench:
     def _begin(self) -> Run:
         pid = next(self._pids)
         runner = make_runner(pid, at=self.now)
-        seconds = {"poll_sleep": 60.0, "grace": 120.0, "lost_after": 1800.0, "lease": 120.0, "patience": 3.0}
+        seconds = {"poll_sleep": 60.0, "grace": 120.0, "lost_after": 1800.0, "lease": 1e8, "patience": 3.0}
         seconds |= {name: value for name, value in self._settings.items() if name in seconds}
         others = {name: value for name, value in self._settings.items() if name not in seconds}
         durations = {name: timedelta(seconds=value) for name, value in seconds.items()}
         campaign = self.store.campaigns.load()
         assert campaign is not None
         tokens = itertools.count(100 * pid)
+        presence = Presence(
+            store=self.store,
+            runner=runner,
+            clock=Clock(lambda: self.now, lease=durations["lease"]),
+            is_dead=lambda other: self.judge(other),
+        )
+        presence.begin()
         run = Run(
             store=self.store,
             campaign=campaign,
-            runner_id=self.store.runners.begin(runner, is_dead=lambda other: True, at=self.now),
+            presence=presence,
             settings=Settings(**durations, **others),
             caps=dict.fromkeys(self.gateways, self._cap),
             user_code=self,
             pool=Pool(),
-            now=lambda: self.now,
             make_token=lambda: f"{next(tokens):05}",
             take_chance=lambda: 0.0,
         )

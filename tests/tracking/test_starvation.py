@@ -221,11 +221,11 @@ def test_a_busy_database_waits_for_the_next_round(tmp_path: Path) -> None:
     endings, busy = bench.store.endings, iter([DatabaseBusyError("held")] * 3)
     unfinished = endings.open
 
-    def open_or_busy():
+    def open_or_busy(runner_id):
         if (error := next(busy, None)) is not None:
             raise error
         bench.run.stop()
-        return unfinished()
+        return unfinished(runner_id)
 
     endings.open = open_or_busy
     loop.keep_going(bench.run, lambda: loop.do_one_round(bench.run))

@@ -87,10 +87,14 @@ def begin_or_go_on(
     mirror = make_mirror(store, location)
     campaign, is_new = store.campaigns.load(), False
     if campaign is None:
-        campaign = _begin(store, beginning, mirror, at=at)
-        is_new = beginning.found is None
+        try:
+            campaign = _begin(store, beginning, mirror, at=at)
+            is_new = beginning.found is None
+        except CampaignExistsError:  # another process has begun it in this moment
+            campaign = store.campaigns.load()
     else:
         log.info("going on with %s", store.path)
+    assert campaign is not None
     if mirror is not None:
         mirror.take_over_edits(at=at)
     if not is_new:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from openeo_jobs.campaign.reading import read_snapshot
 from openeo_jobs.campaign.tokens import make_token
 from openeo_jobs.errors import MirrorError
 from openeo_jobs.frames import mirror_bytes, read_edited_file
+from openeo_jobs.jobs import Mirrored
 from openeo_jobs.storage.store import JobStore
 
 log = logging.getLogger("openeo_jobs")
@@ -66,8 +68,8 @@ class FileMirror:
         Raises `MirrorError` for a file that was never ours: it is not overwritten.
         """
         campaign = self._store.campaigns.load()
-        found = _hash_of(self._path)
-        if campaign is None or found is None or self._is_ours(found):
+        found, contents = self._store.campaigns.compare_mirror(self._key, self._find_hash)
+        if campaign is None or found is None or _is_ours(found, contents):
             return
         if not campaign.mirrors.get(self._key):
             raise MirrorError(
@@ -90,7 +92,8 @@ class FileMirror:
         if mark == self._mark and self._path.exists():
             return False
         try:
-            is_written = self._write()
+            while (is_written := self._write()) is None:
+                pass  # another process has written meanwhile: once more, with what is true now
         except OSError as error:
             if not self._is_warned:
                 log.warning("%s cannot be written (%s); tried again each round", self._path, error)
@@ -99,34 +102,39 @@ class FileMirror:
         self._mark, self._is_warned = mark, False
         return is_written
 
-    def _write(self) -> bool:
+    def _write(self) -> bool | None:
+        """Write what is true now; return whether that was needed, None if another process was faster."""
         mark, campaign, jobs = read_snapshot(self._store)
         content = mirror_bytes(self._path, campaign, jobs)
         contents, new = campaign.mirrors.get(self._key, ()), _hash(content)
-        found = _hash_of(self._path)
-        if found == new and contents and contents[-1].content_hash == new and contents[-1].is_there:
+        is_written = contents and contents[-1].content_hash == new and contents[-1].is_there
+        if is_written and self._find_hash() == new:
             return False
-        if found is not None and not self._is_ours(found):
-            log.warning("%s was edited meanwhile; kept as %s", self._path, self._keep_edited())
         # All are ours until the rename is done: a crash, or a file that is open in Excel, leaves an old one.
-        self._store.campaigns.note_mirror(self._key, new, mark, is_there=False)
-        _replace(self._path, content)
-        self._store.campaigns.note_mirror(self._key, new, mark, is_there=True)
+        if not self._store.campaigns.announce_mirror(self._key, new, mark):
+            return None
+        with _written(self._path, content) as put:
+
+            def write(known: Sequence[Mirrored]) -> None:
+                found = self._find_hash()
+                if found is not None and not _is_ours(found, known):
+                    log.warning("%s was edited meanwhile; kept as %s", self._path, self._keep_edited())
+                put()
+
+            if not self._store.campaigns.publish_mirror(self._key, new, mark, write):
+                return None
         self._tell()
         return True
 
-    def _is_ours(self, content_hash: str) -> bool:
-        """Say whether we know this content; asked after it was read, as others may write as well."""
-        campaign = self._store.campaigns.load()
-        contents = campaign.mirrors.get(self._key, ()) if campaign is not None else ()
-        known = [*(one for one in contents if not one.is_edit), *contents[-1:]]
-        return any(one.content_hash == content_hash for one in known)
+    def _find_hash(self) -> str | None:
+        return _hash(self._path.read_bytes()) if self._path.exists() else None
 
     def _keep_edited(self) -> Path:
         """Keep the edited file beside it; copies that are there already are not overwritten."""
         names = (f"{self._path.name}{EDITED_SUFFIX}{n}" for n in ("", *(f"-{i}" for i in range(2, 10_000))))
         copy = next(one for name in names if not (one := self._path.with_name(name)).exists())
-        _replace(copy, self._path.read_bytes())
+        with _written(copy, self._path.read_bytes()) as put:
+            put()
         return copy
 
 
@@ -144,25 +152,35 @@ def _name_beside(path: Path, database: Path) -> str:
         return str(path.absolute())
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file under a name that nobody else uses, and rename it; a link keeps leading to it."""
+def _is_ours(content_hash: str, contents: Sequence[Mirrored]) -> bool:
+    """Say whether we know this content: we have written it, or taken it over since we wrote last."""
+    written = [i for i, one in enumerate(contents) if one.is_there and not one.is_edit]
+    last = written[-1] if written else -1
+    return any(
+        one.content_hash == content_hash and (i > last or not one.is_edit) for i, one in enumerate(contents)
+    )
+
+
+@contextmanager
+def _written(path: Path, content: bytes) -> Iterator[Callable[[], None]]:
+    """Write *content* beside *path*, under a name of its own; yield what puts it in its place.
+
+    A link keeps leading to its file.
+    """
     path = path.resolve()
     temporary = path.with_name(f".{path.name}.{make_token()}.part")
+
+    def put() -> None:
+        temporary.replace(path)
+
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        yield put
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def _hash_of(path: Path) -> str | None:
-    try:
-        return _hash(path.read_bytes())
-    except FileNotFoundError:
-        return None
 
 
 def _hash(content: bytes) -> str:

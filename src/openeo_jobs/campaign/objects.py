@@ -125,5 +125,5 @@ class ObjectMirror:
         frame.index = pd.Index([self._labels.get(job.number, own[job.number]) for job in changed])
         self._job_db.persist(frame)
         self._written = dict(now)
-        self._store.campaigns.note_mirror(_KEY, "", mark, is_there=True)
+        self._store.campaigns.note_mirror(_KEY, "", mark)
         return True

@@ -6,9 +6,8 @@ import getpass
 from argparse import Namespace
 from collections.abc import Sequence
 
-from openeo_jobs.cli.campaigns import find_place, open_campaign, read_clock
+from openeo_jobs.cli.campaigns import find_place, open_campaign, read_clock, what_now
 from openeo_jobs.cli.console import tell
-from openeo_jobs.cli.retry import what_now
 from openeo_jobs.errors import AdoptionError, OpenEOJobsError, UsageError
 from openeo_jobs.policy.orphans import rank
 from openeo_jobs.report.figures import count, list_rows
@@ -27,7 +26,7 @@ def run(given: Namespace) -> int:
         else:
             batch_job_id, backend_name = _find(store, given)
             lines = [adopt_one(store, given.row, batch_job_id, backend_name)]
-    tell([*lines, *what_now(overview.runner)])
+    tell([*lines, *what_now(overview)])
     return 0
 
 

@@ -13,6 +13,7 @@ from openeo_jobs.cli.programs import type_openeo_jobs
 from openeo_jobs.errors import DatabaseError, NotACampaignError, UsageError
 from openeo_jobs.jobs import Runner
 from openeo_jobs.report.commands import Commands
+from openeo_jobs.report.runners import describe_runners
 from openeo_jobs.storage.database import check_file
 from openeo_jobs.storage.reports import Overview
 from openeo_jobs.storage.store import JobStore, open_store
@@ -52,9 +53,10 @@ def open_campaign(place: Place) -> tuple[JobStore, Overview]:
     return store, overview
 
 
-def is_alive(runner: Runner | None) -> bool:
-    """Say whether *runner* still runs the campaign."""
-    return runner is not None and not make_judge(now=read_clock, lease=LEASE)(runner)
+def find_alive(overview: Overview) -> list[Runner]:
+    """Return the runners that run the campaign now."""
+    is_dead = make_judge(now=read_clock, lease=LEASE)
+    return [runner for runner in overview.runners if not is_dead(runner)]
 
 
 def read_clock() -> datetime:
@@ -103,3 +105,8 @@ def _is_campaign(path: Path) -> bool:
 
 def _choices(paths: list[Path], program: str) -> str:
     return "".join(f"\n  {program} status {path}" for path in paths[:10])
+
+
+def what_now(overview: Overview) -> list[str]:
+    """Say who acts on the campaign now, or how to go on."""
+    return describe_runners(overview.runner, find_alive(overview), now=read_clock())

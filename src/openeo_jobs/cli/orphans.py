@@ -8,15 +8,14 @@ from collections.abc import Sequence
 
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.cli.adopt import adopt_one
-from openeo_jobs.cli.campaigns import Place, find_place, open_campaign, read_clock
+from openeo_jobs.cli.campaigns import Place, find_place, open_campaign, read_clock, what_now
 from openeo_jobs.cli.console import tell, tell_document
 from openeo_jobs.cli.logins import find_connections
-from openeo_jobs.cli.retry import what_now
 from openeo_jobs.errors import BackendError, BackendUnavailableError, OpenEOJobsError, UsageError
-from openeo_jobs.jobs import Runner
 from openeo_jobs.report.figures import count
 from openeo_jobs.report.orphans import draw_orphans, make_orphans_document
 from openeo_jobs.storage.orphans import Orphan
+from openeo_jobs.storage.reports import Overview
 from openeo_jobs.storage.store import JobStore
 from openeo_jobs.tracking.deletion import Deletion, delete_orphan
 
@@ -27,7 +26,7 @@ def run(given: Namespace) -> int:
     store, overview = open_campaign(place)
     with store:
         if given.adopt is not None:
-            return _adopt(store, given.adopt, overview.runner)
+            return _adopt(store, given.adopt, overview)
         if given.foreign is not None:
             return _disown(store, given.foreign)
         if given.delete is not None:
@@ -44,9 +43,9 @@ def _show(store: JobStore, place: Place, *, as_document: bool) -> int:
     return 0
 
 
-def _adopt(store: JobStore, batch_job_id: str, runner: Runner | None) -> int:
+def _adopt(store: JobStore, batch_job_id: str, overview: Overview) -> int:
     [one] = _find(store, [batch_job_id])
-    tell([adopt_one(store, one.row, one.batch_job_id, one.backend_name), *what_now(runner)])
+    tell([adopt_one(store, one.row, one.batch_job_id, one.backend_name), *what_now(overview)])
     return 0
 
 

@@ -6,11 +6,11 @@ import getpass
 from argparse import Namespace
 from collections.abc import Iterable
 
-from openeo_jobs.cli.campaigns import find_place, is_alive, open_campaign, read_clock
+from openeo_jobs.cli.campaigns import find_place, open_campaign, read_clock, what_now
 from openeo_jobs.cli.console import tell
 from openeo_jobs.errors import OpenEOJobsError, UsageError
-from openeo_jobs.jobs import Job, Runner
-from openeo_jobs.report.commands import Commands, go_on
+from openeo_jobs.jobs import Job
+from openeo_jobs.report.commands import Commands
 from openeo_jobs.report.figures import count, list_rows
 from openeo_jobs.status import FAILED, JobStatus
 from openeo_jobs.storage.retries import can_retry
@@ -27,7 +27,7 @@ def run(given: Namespace) -> int:
         jobs = _find_jobs(store, given, place.commands)
         _check(jobs, allows_finished=given.yes)
         retried = store.retries.retry(jobs, reason=_reason(given), at=read_clock())
-    tell([_describe(retried, [job.number for job in jobs]), *what_now(overview.runner)])
+    tell([_describe(retried, [job.number for job in jobs]), *what_now(overview)])
     return 0
 
 
@@ -79,12 +79,3 @@ def _describe(retried: int, numbers: list[int]) -> str:
     moved = len(numbers) - retried
     rest = f" ({count(moved, 'row')} changed meanwhile and stayed)" if moved else ""
     return f"{count(retried, 'row')} back in line: {list_rows(numbers)}{rest}."
-
-
-def what_now(runner: Runner | None) -> list[str]:
-    """Say who takes rows that are back in line, or how to go on."""
-    if runner is None:
-        return []
-    if is_alive(runner):
-        return [f"{runner.command} (pid {runner.pid} on {runner.host}) takes them in its next round."]
-    return [f"Go on with: {go_on(runner)}"]

@@ -20,15 +20,24 @@ class Sighting:
     """False where this process may not look at that one."""
 
 
-def is_dead(runner: Runner, sighting: Sighting, *, at: datetime, lease: timedelta) -> bool:
+def is_dead(
+    runner: Runner,
+    sighting: Sighting,
+    *,
+    at: datetime,
+    lease: timedelta,
+    watched_since: datetime | None = None,
+) -> bool:
     """Say whether *runner* has ended, is proved dead, or has not been heard of for longer than *lease*.
 
     Proof needs the same boot of the same machine and the same pid namespace: then its process is gone, or
-    another process has its pid.
+    another process has its pid. Silence counts only since *watched_since*, if that is given: what kept the
+    judge from acting (sleep, a file that was locked) may have kept the other one as well.
     """
     if runner.ended_at is not None or is_proved_dead(runner, sighting):
         return True
-    return at - runner.heartbeat_at > lease
+    silent_since = runner.heartbeat_at if watched_since is None else max(runner.heartbeat_at, watched_since)
+    return at - silent_since > lease
 
 
 def is_proved_dead(runner: Runner, sighting: Sighting) -> bool:

@@ -11,7 +11,9 @@
   `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `class`, `since`, `retry_at`),
   `learned_cap` (null, or what it took when it last refused one more), `fuse` (null, or `reason`, `since`)
 - `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`
-- `runner`: null, or `is_alive`, `host`, `pid`, `command`, `folder`, `started_at`, `last_round_at`, `ended_at`
+- `runners`: those that are alive, each like `runner`
+- `runner`: null before the first run; else the latest one: `is_alive`, `host`, `pid`, `command`, `folder`,
+  `started_at`, `last_round_at`, `ended_at`
 - `needs_person`, `hook_errors`, `download_errors`: lists of `row` and `text`
 - `orphans`: a list of `row` and `id` of batch jobs that no row uses (see `orphans --json`)
 
@@ -34,7 +36,7 @@ from openeo_jobs.storage.reports import BackendReport, Costs, FailureGroup, Over
 Document = dict[str, Any]
 
 
-def make_status_document(overview: Overview, *, database: Path, is_alive: bool) -> Document:
+def make_status_document(overview: Overview, *, database: Path, alive: Sequence[Runner]) -> Document:
     """Make the document of `status --json`."""
     return {
         "database": str(database),
@@ -51,7 +53,8 @@ def make_status_document(overview: Overview, *, database: Path, is_alive: bool) 
         "files": {"number": overview.assets, "size": overview.assets_size},
         "backends": [_backend(report) for report in overview.backends],
         "costs": [_costs(one) for one in overview.costs],
-        "runner": _runner(overview.runner, is_alive) if overview.runner else None,
+        "runner": _runner(overview.runner, overview.runner in alive) if overview.runner else None,
+        "runners": [_runner(one, True) for one in alive],
         "needs_person": _texts(overview.needs_person),
         "hook_errors": _texts(overview.hook_errors),
         "download_errors": _texts(overview.download_errors),

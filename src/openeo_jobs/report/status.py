@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from openeo_jobs.jobs import Runner
 from openeo_jobs.policy.submission import effective_cap
 from openeo_jobs.report.attention import list_needs
-from openeo_jobs.report.commands import Commands, go_on
+from openeo_jobs.report.commands import Commands
 from openeo_jobs.report.figures import (
     count,
     draw_bar,
     format_amount,
     format_instant,
-    format_length,
     format_seconds,
 )
 from openeo_jobs.report.progress import COMPLETE, Stage, list_stages
+from openeo_jobs.report.runners import describe_runners
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.reports import BackendReport, Costs, Overview
 
@@ -24,32 +25,25 @@ _BAR = 32
 
 
 def draw_status(
-    overview: Overview, *, name: str, is_alive: bool, groups: int, commands: Commands, now: datetime
+    overview: Overview,
+    *,
+    name: str,
+    alive: Sequence[Runner],
+    groups: int,
+    commands: Commands,
+    now: datetime,
 ) -> list[str]:
-    """Draw the screen. *name* of the database; *is_alive*: its latest runner; *groups* of failed rows."""
+    """Draw the screen. *name* of the database; *alive*: who runs it; *groups* of failed rows."""
     needs = list_needs(overview, groups=groups, commands=commands, now=now)
     return [
         f"{name}    {count(overview.rows, 'row')}    since {format_instant(overview.created_at, now=now)}",
-        describe_runner(overview.runner, is_alive=is_alive, now=now),
+        *describe_runners(overview.runner, alive, now=now),
         "",
         *(_draw_stage(stage, overview.rows) for stage in list_stages(overview)),
         *_draw_backends(overview, now),
         *_draw_costs(overview.costs),
         *(["", "needs you", *needs] if needs else []),
     ]
-
-
-def describe_runner(runner: Runner | None, *, is_alive: bool, now: datetime) -> str:
-    """Say who runs the campaign; where nobody does, how to go on."""
-    if runner is None:
-        return "Nothing has run this campaign yet."
-    if not is_alive:
-        return f"Nothing runs this campaign now. Go on with: {go_on(runner)}"
-    if runner.last_round_at is None:
-        last = "no round yet"
-    else:
-        last = f"last round {format_length(now - runner.last_round_at)} ago"
-    return f"run by {runner.host}, pid {runner.pid}: {runner.command}   {last}"
 
 
 def _draw_stage(stage: Stage, rows: int) -> str:

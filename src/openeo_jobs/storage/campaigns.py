@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from openeo_jobs.jobs import Campaign
+from openeo_jobs.errors import CampaignExistsError
+from openeo_jobs.jobs import Campaign, Mirrored
 from openeo_jobs.status import Actor
 from openeo_jobs.storage.arrivals import describe_columns, insert_jobs, merge_rows
 from openeo_jobs.storage.database import Database
@@ -41,9 +42,12 @@ class Campaigns:
     ) -> Campaign:
         """Store a dataframe as the campaign, its rows in order; all of it or nothing.
 
-        *mirrors* are files that are there already, with the hash of their contents.
+        *mirrors* are files that are there already, with the hash of their contents. Raises
+        `CampaignExistsError` where another process has begun one meanwhile.
         """
         with self._database.writing() as connection:
+            if connection.execute(sa.select(campaign.c.id)).first() is not None:
+                raise CampaignExistsError(f"{self._database.path} holds a campaign already")
             connection.execute(
                 sa.insert(campaign).values(
                     id=1,
@@ -71,10 +75,45 @@ class Campaigns:
         with self._database.writing() as connection:
             return merge_rows(connection, merge, at=at, actor=Actor.USER, reason="added")
 
-    def note_mirror(self, path: str, content_hash: str, mark: int, *, is_there: bool) -> None:
-        """Store that a content of the mirror at *path* is ours (see `Mirrored`)."""
+    def announce_mirror(self, path: str, content_hash: str, mark: int) -> bool:
+        """Store that contents about to be written to the mirror at *path* are ours (see `Mirrored`).
+
+        Return False, and store nothing, where another process has announced what is newer.
+        """
         with self._database.writing() as connection:
-            note_mirror(connection, path, content_hash, mark, is_there=is_there)
+            contents = _mirror(connection, path)
+            if any(one.mark > mark and not one.is_edit for one in contents):
+                return False
+            note_mirror(connection, path, content_hash, mark, is_there=False)
+        return True
+
+    def publish_mirror(
+        self, path: str, content_hash: str, mark: int, write: Callable[[Sequence[Mirrored]], None]
+    ) -> bool:
+        """Let *write* put announced contents in their place, and store that; say whether it did.
+
+        It is called with the contents that are known, and while the database is locked: of several processes
+        one writes at a time. It is not where another one has written what is newer.
+        """
+        with self._database.writing() as connection:
+            contents = _mirror(connection, path)
+            if any(one.mark > mark and one.is_there and not one.is_edit for one in contents):
+                return False
+            write(contents)
+            note_mirror(connection, path, content_hash, mark, is_there=True)
+        return True
+
+    def compare_mirror(
+        self, path: str, read: Callable[[], str | None]
+    ) -> tuple[str | None, Sequence[Mirrored]]:
+        """Return the hash that *read* finds in the mirror at *path*, and what is known of it just then."""
+        with self._database.writing() as connection:
+            return read(), _mirror(connection, path)
+
+    def note_mirror(self, path: str, content_hash: str, mark: int) -> None:
+        """Store that the mirror at *path* holds a content of ours."""
+        with self._database.writing() as connection:
+            note_mirror(connection, path, content_hash, mark, is_there=True)
 
 
 _KEPT_CONTENTS = 16
@@ -89,7 +128,7 @@ def note_mirror(
     is_there: bool,
     is_edit: bool = False,
 ) -> None:
-    """Store that a content of the mirror at *path* is ours; the latest few are remembered."""
+    """Store that a content of the mirror at *path* is known; the latest few are remembered."""
     mirrors = dict(connection.execute(sa.select(campaign.c.mirrors)).scalar_one())
     others = [one for one in mirrors.get(path, []) if one["content_hash"] != content_hash]
     new = {"content_hash": content_hash, "mark": mark, "is_there": is_there, "is_edit": is_edit}
@@ -101,3 +140,8 @@ def latest_change(connection: sa.Connection) -> int:
     """Return the number of the latest change of status, 0 before the first."""
     latest = sa.func.coalesce(sa.func.max(status_change.c.id), 0)
     return int(connection.execute(sa.select(latest)).scalar_one())
+
+
+def _mirror(connection: sa.Connection, path: str) -> Sequence[Mirrored]:
+    row = connection.execute(sa.select(campaign)).first()
+    return campaign_from(row).mirrors.get(path, ()) if row is not None else ()

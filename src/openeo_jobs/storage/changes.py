@@ -50,6 +50,17 @@ def check_unmoved(connection: sa.Connection, job: Job) -> None:
         raise _moved(job)
 
 
+def check_owned(connection: sa.Connection, job: Job) -> None:
+    """Raise `JobMovedError` unless *job* has the owner and the attempt with which it was read."""
+    if not is_owned(connection, job):
+        raise _moved(job)
+
+
+def is_owned(connection: sa.Connection, job: Job) -> bool:
+    """Say whether *job* has the owner and the attempt with which it was read."""
+    return connection.execute(sa.select(job_table.c.id).where(_is_owned(job))).first() is not None
+
+
 def change_each(
     connection: sa.Connection, jobs: Iterable[Job], new: JobStatus, *, at: datetime, actor: Actor, reason: str
 ) -> int:
@@ -65,9 +76,12 @@ def change_each(
 
 
 def _is_unmoved(job: Job) -> sa.ColumnElement[bool]:
+    return sa.and_(_is_owned(job), job_table.c.status == job.status)
+
+
+def _is_owned(job: Job) -> sa.ColumnElement[bool]:
     return sa.and_(
         job_table.c.id == job.number,
-        job_table.c.status == job.status,
         job_table.c.owner_id.is_not_distinct_from(job.owner_id),
         job_table.c.attempt_id.is_not_distinct_from(job.attempt.id if job.attempt else None),
     )

@@ -14,7 +14,7 @@ from openeo_jobs.storage.attempts import insert_attempt
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
-from openeo_jobs.storage.runners import check_in_charge
+from openeo_jobs.storage.runners import is_in_charge
 from openeo_jobs.storage.schema import attempt, backend, job
 
 _WAITING = (
@@ -41,10 +41,12 @@ class Claims:
         """Claim waiting jobs for the backends that have free slots under *caps*; return them, in order.
 
         *caps* names the backends that may get jobs now, with the number of slots of each. Slots are counted
-        here, from the rows: nothing else keeps count of them.
+        here, from the rows of all runners: nothing else keeps count of them. A runner that was taken for dead
+        gets none.
         """
         with self._database.writing() as connection:
-            check_in_charge(connection, runner_id)
+            if not is_in_charge(connection, runner_id):
+                return []
             free = _free_slots(connection, caps)
             waiting = _waiting(connection, free, at=at, limit=limit)
             plan = plan_submissions(waiting, free)[:limit]

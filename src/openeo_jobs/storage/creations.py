@@ -20,7 +20,6 @@ from openeo_jobs.storage.rows import (
     failure_values,
     job_from,
     load,
-    update_each,
 )
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job
 
@@ -58,11 +57,16 @@ class Creations:
     def record_outcome(
         self, number: int, *, outcome: Outcome, batch_job_id: str | None, at: datetime
     ) -> None:
-        """Store what became of the create request with this *number*."""
+        """Store what became of the create request with this *number*, whoever acts on its job now.
+
+        What was found out meanwhile stays, but a batch job that is there was created.
+        """
         with self._database.writing() as connection:
             if batch_job_id is not None and _is_known(connection, number, batch_job_id):
                 outcome, batch_job_id = Outcome.COPY, None
-            _update_batch_job(connection, number, outcome=outcome, batch_job_id=batch_job_id, ended_at=at)
+            known = connection.execute(sa.select(batch_job).where(batch_job.c.id == number)).one()
+            if known.outcome == Outcome.UNKNOWN or (batch_job_id and known.batch_job_id is None):
+                _update_batch_job(connection, number, outcome=outcome, batch_job_id=batch_job_id, ended_at=at)
 
     def record_start_sent(
         self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime | None
@@ -72,8 +76,7 @@ class Creations:
         Raises `JobMovedError` where the job was taken over meanwhile: then the request must not leave.
         """
         with self._database.writing() as connection:
-            if at is not None:
-                check_unmoved(connection, each)
+            check_unmoved(connection, each)
             number = _find_or_insert(connection, each, backend_name, batch_job_id, at=at)
             connection.execute(sa.update(batch_job).where(batch_job.c.id == number).values(start_sent_at=at))
 
@@ -163,12 +166,13 @@ class Creations:
             by_job.setdefault(row._mapping[job.c.id], []).append(batch_job_from(row))
         return [(each, by_job.get(each.number, [])) for each in jobs]
 
-    def record_found(self, number: int, batch_job_id: str) -> None:
+    def record_found(self, each: Job, number: int, batch_job_id: str) -> None:
         """Store the id of a batch job that a listing showed under its tag.
 
         If it is known already (the callback has found it, too), the request is a copy of that one.
         """
         with self._database.writing() as connection:
+            check_unmoved(connection, each)
             if _is_known(connection, number, batch_job_id):
                 _update_batch_job(connection, number, outcome=Outcome.COPY)
             else:
@@ -188,19 +192,24 @@ class Creations:
     def record_copy(self, each: Job, *, backend_name: str, batch_job_id: str, at: datetime) -> None:
         """Store one more batch job that a create request of the job's attempt has made."""
         with self._database.writing() as connection:
+            check_unmoved(connection, each)
             _find_or_insert(connection, each, backend_name, batch_job_id, at=at, outcome=Outcome.COPY)
 
-    def record_absent(self, numbers: list[int], *, at: datetime) -> None:
-        """Store that a first complete listing did not contain these."""
-        with self._database.writing() as connection:
-            update_each(connection, batch_job, numbers, absent_since=at)
+    def record_absent(self, each: Job | None, number: int, *, at: datetime) -> None:
+        """Store that a first complete listing did not contain the tag of a create request.
 
-    def record_not_created(self, number: int) -> None:
+        *each* is its job, if that still waits for the outcome.
+        """
+        self._settle(each, number, absent_since=at)
+
+    def record_not_created(self, each: Job | None, number: int) -> None:
         """Store that a create request is proved to have created nothing."""
-        self._set_batch_job(number, outcome=Outcome.NOT_CREATED)
+        self._settle(each, number, outcome=Outcome.NOT_CREATED)
 
-    def _set_batch_job(self, number: int, **values: Any) -> None:
+    def _settle(self, each: Job | None, number: int, **values: Any) -> None:
         with self._database.writing() as connection:
+            if each is not None:
+                check_unmoved(connection, each)
             _update_batch_job(connection, number, **values)
 
 

@@ -12,25 +12,31 @@ import sqlalchemy as sa
 from openeo_jobs.jobs import Asset, ErrorClass, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED, Actor, JobStatus
 from openeo_jobs.storage.attempts import make_unexplained_failure
+from openeo_jobs.storage.changes import check_owned
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, failure_values, job_from, update_each
+from openeo_jobs.storage.runners import is_free, is_free_or_of
 from openeo_jobs.storage.schema import asset, attempt, job, status_change
 
 
 class Endings:
-    """What is left to do for jobs that have ended."""
+    """What is left to do for jobs that have ended.
+
+    What is stored of one job raises `JobMovedError` if that has another owner, or another attempt, meanwhile.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def open(self) -> list[Job]:
-        """Return the jobs that have ended and still have results to fetch or a hook that did not return."""
+    def open(self, runner_id: int) -> list[Job]:
+        """Return the runner's jobs that have ended, with results to fetch or a hook that did not return."""
+        select = SELECT_JOBS.where(is_open(), job.c.owner_id == runner_id).order_by(job.c.id)
         with self._database.reading() as connection:
-            rows = connection.execute(SELECT_JOBS.where(is_open()).order_by(job.c.id)).all()
+            rows = connection.execute(select).all()
         return [job_from(row) for row in rows]
 
     def of_others(self) -> list[Job]:
-        """Return the open jobs that another manager has brought to their end."""
+        """Return the open jobs that another manager has brought to their end, and that nobody acts on."""
         last = (
             sa.select(status_change.c.actor)
             .where(status_change.c.job_id == job.c.id)
@@ -39,7 +45,7 @@ class Endings:
             .scalar_subquery()
         )
         select = SELECT_JOBS.where(
-            is_open(), last == Actor.INTERFACE, attempt.c.hook_failed_runner_id.is_(None)
+            is_open(), is_free(), last == Actor.INTERFACE, attempt.c.hook_failed_runner_id.is_(None)
         )
         with self._database.reading() as connection:
             rows = connection.execute(select.order_by(job.c.id)).all()
@@ -55,12 +61,11 @@ class Endings:
             update_each(connection, attempt, [attempt_of(each).id for each in jobs], hook_returned_at=at)
             update_each(connection, attempt, failed, **failure_values(failure))
 
-    def downloaded(self) -> list[tuple[Job, list[Asset]]]:
-        """Return the jobs whose results are on disk, with their files."""
+    def downloaded(self, runner_id: int) -> list[tuple[Job, list[Asset]]]:
+        """Return the jobs whose results are on disk, with their files; not those of other live runners."""
+        select = SELECT_JOBS.where(job.c.results_status == ResultsStatus.DOWNLOADED, is_free_or_of(runner_id))
         with self._database.reading() as connection:
-            jobs = connection.execute(
-                SELECT_JOBS.where(job.c.results_status == ResultsStatus.DOWNLOADED).order_by(job.c.id)
-            ).all()
+            jobs = connection.execute(select.order_by(job.c.id)).all()
             assets = connection.execute(sa.select(asset)).all()
         by_attempt: dict[int, list[Asset]] = {}
         for row in assets:
@@ -96,14 +101,11 @@ class Endings:
             for one in assets
         ]
         with self._database.writing() as connection:
+            check_owned(connection, each)
             connection.execute(sa.delete(asset).where(asset.c.attempt_id == attempt_id))
             if rows:
                 connection.execute(sa.insert(asset), rows)
-            connection.execute(
-                sa.update(job)
-                .where(job.c.id == each.number, job.c.attempt_id == attempt_id)
-                .values(results_status=ResultsStatus.DOWNLOADED, results_error=None)
-            )
+            _set_job(connection, each, results_status=ResultsStatus.DOWNLOADED, results_error=None)
 
     def record_downloading(self, each: Job) -> None:
         """Store that the results are being fetched."""
@@ -136,15 +138,13 @@ class Endings:
 
     def _set_attempt(self, each: Job, **values: Any) -> None:
         with self._database.writing() as connection:
+            check_owned(connection, each)
             connection.execute(sa.update(attempt).where(attempt.c.id == attempt_of(each).id).values(values))
 
     def _set_job(self, each: Job, **values: Any) -> None:
         with self._database.writing() as connection:
-            connection.execute(
-                sa.update(job)
-                .where(job.c.id == each.number, job.c.attempt_id == attempt_of(each).id)
-                .values(values)
-            )
+            check_owned(connection, each)
+            _set_job(connection, each, **values)
 
 
 def is_open() -> sa.ColumnElement[bool]:
@@ -160,6 +160,10 @@ def is_open() -> sa.ColumnElement[bool]:
             ),
         ),
     )
+
+
+def _set_job(connection: sa.Connection, each: Job, **values: Any) -> None:
+    connection.execute(sa.update(job).where(job.c.id == each.number).values(values))
 
 
 def _asset_from(row: Any) -> Asset:

@@ -14,6 +14,7 @@ from openeo_jobs.status import Actor, JobStatus
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
+from openeo_jobs.storage.runners import is_free_or_of
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job, runner, status_change
 
 
@@ -23,21 +24,17 @@ class Failures:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def latest_calls(self, number: int, *, runner_id: int, after: datetime | None = None) -> list[End]:
+    def latest_calls(self, number: int, *, after: datetime | None = None) -> list[End]:
         """Return what the latest calls of `start_job` came to, newest first: it raised, or returned."""
-        return self._select(_CALLS, number, runner_id=runner_id, after=after)
+        return self._select(_CALLS, number, after=after)
 
-    def latest_creations(
-        self, backend_name: str, number: int, *, runner_id: int, after: datetime | None = None
-    ) -> list[End]:
+    def latest_creations(self, backend_name: str, number: int, *, after: datetime | None = None) -> list[End]:
         """Return what the latest creations on a backend came to, newest first: refused, or created."""
-        return self._select(_CREATIONS, number, runner_id=runner_id, after=after, name=backend_name)
+        return self._select(_CREATIONS, number, after=after, name=backend_name)
 
-    def latest_runs(
-        self, backend_name: str, number: int, *, runner_id: int, after: datetime | None = None
-    ) -> list[End]:
+    def latest_runs(self, backend_name: str, number: int, *, after: datetime | None = None) -> list[End]:
         """Return how the latest batch jobs of a backend ended, newest first: failed, or finished."""
-        return self._select(_RUNS, number, runner_id=runner_id, after=after, name=backend_name)
+        return self._select(_RUNS, number, after=after, name=backend_name)
 
     def latest_retry(self) -> datetime | None:
         """Return when somebody last put a row back in line; None: never."""
@@ -63,16 +60,17 @@ class Failures:
             kinds = list(connection.execute(select, {"of_job": each.number}).scalars())
         return next((i for i, kind in enumerate(kinds) if kind != ErrorClass.INTERRUPTED), len(kinds))
 
-    def failed(self, kinds: Collection[ErrorClass]) -> list[tuple[Job, int]]:
+    def failed(self, kinds: Collection[ErrorClass], *, runner_id: int) -> list[tuple[Job, int]]:
         """Return the jobs that failed of one of these *kinds*, and how many of their attempts did so.
 
         Only what has been dealt with counts: the hook has returned. Attempts before somebody put the row back
-        in line are forgiven. What the callback has started before it failed may still run: it is left alone.
+        in line are forgiven. What the callback has started before it failed may still run: it is left alone,
+        and so are the jobs of other runners.
         """
         select = (
             SELECT_JOBS.add_columns(_FAILED_ALIKE)
             .where(job.c.status.in_([JobStatus.ERROR, JobStatus.START_FAILED]), job.c.user_status.is_(None))
-            .where(attempt.c.error_class.in_(sorted(kinds)))
+            .where(attempt.c.error_class.in_(sorted(kinds)), is_free_or_of(runner_id))
             .where(
                 sa.case(
                     (job.c.status == JobStatus.ERROR, attempt.c.hook_returned_at.is_not(None)),
@@ -96,11 +94,10 @@ class Failures:
         select: sa.Select[tuple[object, ...]],
         number: int,
         *,
-        runner_id: int,
         after: datetime | None,
         name: str | None = None,
     ) -> list[End]:
-        parameters = {"number": number, "runner_id": runner_id, "after": after, "name": name}
+        parameters = {"number": number, "after": after, "name": name}
         with self._database.reading() as connection:
             rows = connection.execute(select, parameters).all()
         return [
@@ -112,11 +109,10 @@ class Failures:
 _INSTANT = attempt.c.began_at.type
 _EVER = sa.literal("", sa.Text)
 _BEGAN_HERE = sa.and_(
-    attempt.c.began_at
-    >= sa.select(runner.c.started_at).where(runner.c.id == sa.bindparam("runner_id")).scalar_subquery(),
+    attempt.c.began_at >= sa.select(sa.func.max(runner.c.started_at)).scalar_subquery(),
     attempt.c.began_at >= sa.func.coalesce(sa.bindparam("after", type_=_INSTANT), _EVER),
 )
-"""Only attempts that began since the run did: a new run, with a script that was mended, gets a new try."""
+"""Only attempts since the latest run began: with a script that was mended, all get a new try."""
 _OF_BACKEND = attempt.c.backend_id == (
     sa.select(backend.c.id).where(backend.c.name == sa.bindparam("name")).scalar_subquery()
 )

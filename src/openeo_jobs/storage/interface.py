@@ -68,7 +68,7 @@ def _write(connection: sa.Connection, one: Written, now: Job, *, at: datetime) -
         else:
             _write_attempt(connection, tracked, one.columns, now, backend_id=backend_id, at=at)
     if status is not now.status:
-        values |= _results_of(tracked)
+        values |= {**_results_of(tracked), "owner_id": None}  # whoever has that backend acts on it
     change_status(connection, now, status, at=at, actor=Actor.INTERFACE, reason=_REASON, **values)
 
 

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
-from openeo_jobs.status import ENDED, JobStatus
-from openeo_jobs.storage.changes import change_status
+from openeo_jobs.status import ENDED, STARTED, JobStatus
+from openeo_jobs.storage.changes import change_status, is_owned
+from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import attempt_of, failure_values, load, update_each
 from openeo_jobs.storage.schema import attempt, backend, batch_job
@@ -40,9 +41,15 @@ class Progress:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin_start(self, each: Job, *, at: datetime) -> Job:
-        """Store that the start is about to be asked for; return the job as it is now."""
+    def begin_start(self, each: Job, *, at: datetime, cap: int | None = None) -> Job:
+        """Store that the start is about to be asked for; return the job as it is now.
+
+        Raises `JobMovedError` if the job has moved, or if *cap* of its backend are started meanwhile.
+        """
         with self._database.writing() as connection:
+            name = str(each.backend_name)
+            if cap is not None and count_held(connection, STARTED).get(name, 0) >= cap:
+                raise JobMovedError(f"row {each.number}: no slot is free on {name} any more")
             begun = connection.execute(
                 sa.update(batch_job)
                 .where(batch_job.c.id == _chosen(each), batch_job.c.start_sent_at.is_(None))
@@ -72,12 +79,11 @@ class Progress:
 
     def record_not_found(self, jobs: Sequence[Job], *, at: datetime) -> None:
         """Store that the backend does not know these batch jobs, for now."""
-        numbers = [job.attempt.id for job in jobs if job.attempt is not None]
         with self._database.writing() as connection:
             update_each(
                 connection,
                 attempt,
-                numbers,
+                [attempt_of(each).id for each in jobs if is_owned(connection, each)],
                 not_found_since=sa.func.coalesce(attempt.c.not_found_since, sa.literal(at, _INSTANT)),
                 not_found_count=attempt.c.not_found_count + 1,
             )

@@ -17,6 +17,7 @@ from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import is_open
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
+from openeo_jobs.storage.runners import is_free, is_free_or_of
 from openeo_jobs.storage.schema import attempt, backend, batch_job, campaign, job, status_change
 
 _VARIABLES = 10_000
@@ -132,25 +133,29 @@ class Jobs:
             for one in self._select(SELECT_JOBS.where(job.c.id.in_(part)).order_by(job.c.id))
         ]
 
-    def of_status(self, statuses: Iterable[JobStatus]) -> list[Job]:
-        """Return the jobs that have one of *statuses*, in the order of their numbers."""
-        return self._select(SELECT_JOBS.where(job.c.status.in_(sorted(statuses))).order_by(job.c.id))
+    def of_status(self, statuses: Iterable[JobStatus], *, runner_id: int | None = None) -> list[Job]:
+        """Return the jobs, of one runner or of all, that have one of *statuses*, by their numbers."""
+        select = SELECT_JOBS.where(job.c.status.in_(sorted(statuses))).order_by(job.c.id)
+        return self._select(select if runner_id is None else select.where(job.c.owner_id == runner_id))
 
     def count_started(self) -> dict[str, int]:
         """Count the jobs that were started and have not ended, by backend."""
         with self._database.reading() as connection:
             return count_held(connection, STARTED)
 
-    def polled(self, backend_names: Collection[str]) -> list[Job]:
-        """Return the jobs whose batch job is known and has not ended, on these backends."""
+    def polled(self, backend_names: Collection[str], *, runner_id: int) -> list[Job]:
+        """Return the runner's jobs whose batch job is known and has not ended, on these backends."""
         return self._select(
             SELECT_JOBS.where(job.c.status.in_(sorted(ACTIVE)), backend.c.name.in_(list(backend_names)))
             .where(batch_job.c.batch_job_id.is_not(None), job.c.needs_person_since.is_(None))
+            .where(job.c.owner_id == runner_id)
             .order_by(job.c.id)
         )
 
-    def ended_otherwise(self, backend_name: str, words: Mapping[str, str]) -> list[Job]:
+    def ended_otherwise(self, backend_name: str, words: Mapping[str, str], *, runner_id: int) -> list[Job]:
         """Return the jobs that have ended as this backend said, but by *words* in another way.
+
+        Those of other live runners are left out.
 
         *words* has the statuses of batch jobs by their ids; a word that is no end says nothing.
         """
@@ -158,7 +163,8 @@ class Jobs:
             batch_job, batch_job.c.id == attempt.c.chosen_id
         )
         with self._database.reading() as connection:
-            found = connection.execute(known.where(_ended_on(backend_name)).order_by(job.c.id)).all()
+            ended = known.where(_ended_on(backend_name), is_free_or_of(runner_id))
+            found = connection.execute(ended.order_by(job.c.id)).all()
         differing = [number for number, status, one in found if words.get(one) in ENDED - {status}]
         return [each for number in differing if (each := self.one(number)) is not None]
 
@@ -175,6 +181,7 @@ class Jobs:
 
         Rows that wait for a person, that a user has set aside with a word of their own, or whose backend is
         not registered do not keep a run alive, nor do rows that wait for backends whose fuse is *tripped*.
+        Rows of other runners do: they come here if their runner ends before them.
         """
         names = list(backend_names)
         open_names = [name for name in names if name not in tripped]
@@ -190,7 +197,9 @@ class Jobs:
             backend.c.name.in_(names),
             sa.or_(
                 attempt.c.hook_failed_runner_id.is_(None),
-                attempt.c.hook_failed_runner_id != runner_id,
+                # A run in which it has raised calls it no more: its next owner does.
+                attempt.c.hook_failed_runner_id.is_distinct_from(job.c.owner_id),
+                sa.and_(is_free(), attempt.c.hook_failed_runner_id != runner_id),
                 job.c.results_status.in_([ResultsStatus.PENDING, ResultsStatus.DOWNLOADING]),
             ),
         )

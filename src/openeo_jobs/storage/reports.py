@@ -16,6 +16,7 @@ from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.orphans import Orphan, select_open
 from openeo_jobs.storage.rows import backend_from, runner_from
+from openeo_jobs.storage.runners import find_open
 from openeo_jobs.storage.schema import asset, attempt, backend, batch_job, campaign, job, runner
 
 
@@ -74,6 +75,9 @@ class Overview:
     backends: list[BackendReport]
     costs: list[Costs]
     runner: Runner | None
+    """The one that began last."""
+    runners: list[Runner]
+    """Those that have not ended, as far as is known."""
     unsettled: int
     needs_person: list[tuple[int, str]]
     hook_errors: list[tuple[int, str]]
@@ -113,6 +117,7 @@ class Reports:
                 backends=_backends(connection),
                 costs=_costs(connection),
                 runner=runner_from(last) if last else None,
+                runners=find_open(connection),
                 unsettled=_unsettled(connection),
                 needs_person=_waiting(connection),
                 hook_errors=_texts(connection, attempt.c.hook_error, attempt.c.hook_error.is_not(None)),

@@ -1,4 +1,4 @@
-"""The processes that work on the campaign, or did; and taking over from those that are dead."""
+"""The processes that work on the campaign, or did."""
 
 from __future__ import annotations
 
@@ -8,52 +8,56 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from openeo_jobs.errors import CampaignInUseError
-from openeo_jobs.jobs import ResultsStatus, Runner
-from openeo_jobs.status import FINAL, JobStatus
+from openeo_jobs.jobs import Runner
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import runner_from
-from openeo_jobs.storage.schema import batch_job, job, runner
+from openeo_jobs.storage.schema import job, runner
 
 
 class Runners:
-    """Table `runner`."""
+    """Table `runner`. One that has ended never acts again: its process gets a new line if it comes back."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def begin(self, new: Runner, *, is_dead: Callable[[Runner], bool], at: datetime) -> int:
-        """Register a runner and hand it what dead ones left; return its id.
-
-        Raises `CampaignInUseError` if another runner may be alive.
-        """
+        """Register a runner beside those that are alive, and store that the dead ones have ended."""
         with self._database.writing() as connection:
-            rows = connection.execute(sa.select(runner).where(runner.c.ended_at.is_(None))).all()
-            others = [runner_from(row) for row in rows]
-            for other in others:
-                if not is_dead(other):
-                    raise CampaignInUseError(_in_use(self._database, other))
+            _bury(connection, is_dead, at=at)
             values = {name: value for name, value in asdict(new).items() if name != "id"}
-            runner_id = connection.execute(sa.insert(runner).values(values)).lastrowid
-            _take_over(connection, int(runner_id), [int(other.id or 0) for other in others], at=at)
-        self._database.expect_runner(int(runner_id), new.uuid)
-        return int(runner_id)
+            runner_id = int(connection.execute(sa.insert(runner).values(values)).lastrowid)
+        self._database.expect_runner(runner_id, new.uuid)
+        return runner_id
+
+    def bury(self, runner_id: int, *, is_dead: Callable[[Runner], bool], at: datetime) -> list[Runner]:
+        """Store that runners have ended that are dead by the judgement of another one; return them.
+
+        They are judged while the file is locked: none of them can be heard of meanwhile, and the judge can
+        write.
+        """
+        with self._database.reading() as connection:
+            others = find_open(connection, but=runner_id)
+        if not any(is_dead(other) for other in others):
+            return []
+        with self._database.writing() as connection:
+            return _bury(connection, is_dead, at=at, but=runner_id)
 
     def beat(self, runner_id: int, *, at: datetime) -> None:
-        """Say that the runner is alive."""
+        """Say that the runner is alive; one that has ended stays so."""
         self._set(runner_id, heartbeat_at=at)
 
-    def record_round(self, runner_id: int, *, at: datetime) -> None:
-        """Say that the runner has done a round; raise `CampaignInUseError` if another run has replaced it."""
-        with self._database.writing() as connection:
-            check_in_charge(connection, runner_id)
-            connection.execute(
-                sa.update(runner).where(runner.c.id == runner_id).values(heartbeat_at=at, last_round_at=at)
-            )
+    def record_round(self, runner_id: int, *, at: datetime) -> bool:
+        """Say that the runner does a round; return False if it was taken for dead meanwhile."""
+        return self._set(runner_id, heartbeat_at=at, last_round_at=at)
 
     def end(self, runner_id: int, *, at: datetime) -> None:
         """Say that the runner has ended."""
         self._set(runner_id, ended_at=at)
+
+    def open(self) -> list[Runner]:
+        """Return the runners that have not said, and of which nobody has found, that they ended."""
+        with self._database.reading() as connection:
+            return find_open(connection)
 
     def latest(self) -> Runner | None:
         """Return the runner that began last; None before the first run."""
@@ -61,44 +65,41 @@ class Runners:
             row = connection.execute(sa.select(runner).order_by(runner.c.id.desc()).limit(1)).first()
         return runner_from(row) if row else None
 
-    def _set(self, runner_id: int, **values: datetime) -> None:
+    def _set(self, runner_id: int, **values: datetime) -> bool:
+        still_open = sa.and_(runner.c.id == runner_id, runner.c.ended_at.is_(None))
         with self._database.writing() as connection:
-            connection.execute(sa.update(runner).where(runner.c.id == runner_id).values(values))
+            return connection.execute(sa.update(runner).where(still_open).values(values)).rowcount == 1
 
 
-def check_in_charge(connection: sa.Connection, runner_id: int) -> None:
-    """Raise `CampaignInUseError` if another run took the runner for dead and has replaced it."""
-    ended_at = connection.execute(sa.select(runner.c.ended_at).where(runner.c.id == runner_id)).scalar()
-    if ended_at is not None:
-        raise CampaignInUseError(
-            f"this run was not heard of after {ended_at:%Y-%m-%d %H:%M:%S} UTC, and another one has taken "
-            "the campaign over; let that one go on"
-        )
+def is_in_charge(connection: sa.Connection, runner_id: int) -> bool:
+    """Say whether the runner may still take rows: nobody has taken it for dead."""
+    select = sa.select(runner.c.id).where(runner.c.id == runner_id, runner.c.ended_at.is_(None))
+    return connection.execute(select).first() is not None
 
 
-def _take_over(connection: sa.Connection, runner_id: int, dead: list[int], *, at: datetime) -> None:
+def is_free() -> sa.ColumnElement[bool]:
+    """Return the condition for a job that nobody acts on: it has no owner, or one that has ended."""
+    acts = sa.exists().where(runner.c.id == job.c.owner_id, runner.c.ended_at.is_(None)).correlate(job)
+    return ~acts
+
+
+def is_free_or_of(runner_id: int) -> sa.ColumnElement[bool]:
+    """Return the condition for a job that no other runner acts on."""
+    return sa.or_(job.c.owner_id == runner_id, is_free())
+
+
+def find_open(connection: sa.Connection, *, but: int | None = None) -> list[Runner]:
+    """Return the runners that have not ended as far as is known."""
+    select = sa.select(runner).where(runner.c.ended_at.is_(None), runner.c.id.is_distinct_from(but))
+    return [runner_from(row) for row in connection.execute(select.order_by(runner.c.id))]
+
+
+def _bury(
+    connection: sa.Connection, is_dead: Callable[[Runner], bool], *, at: datetime, but: int | None = None
+) -> list[Runner]:
+    dead = [one for one in find_open(connection, but=but) if is_dead(one)]
+    numbers = [one.id for one in dead]
     connection.execute(
-        sa.update(job)
-        .where(job.c.owner_id.is_not(None), job.c.status.not_in(sorted(FINAL)))
-        .values(owner_id=runner_id)
+        sa.update(runner).where(runner.c.id.in_(numbers)).values(ended_at=runner.c.heartbeat_at)
     )
-    connection.execute(
-        sa.update(batch_job)
-        .where(batch_job.c.sent_at.is_not(None), batch_job.c.ended_at.is_(None))
-        .values(ended_at=at)
-    )
-    connection.execute(
-        sa.update(job)
-        .where(job.c.status == JobStatus.FINISHED)
-        .where(job.c.results_status.in_([ResultsStatus.DOWNLOADING, ResultsStatus.FAILED]))
-        .values(results_status=ResultsStatus.PENDING, results_tries=0, results_not_before=None)
-    )
-    connection.execute(sa.update(runner).where(runner.c.id.in_(dead)).values(ended_at=runner.c.heartbeat_at))
-
-
-def _in_use(database: Database, other: Runner) -> str:
-    return (
-        f"{database.path} is being run by {other.command!r} (pid {other.pid} on {other.host}, "
-        f"in {other.folder}, last heard of {other.heartbeat_at:%Y-%m-%d %H:%M:%S} UTC); "
-        "stop that run first, or let it go on"
-    )
+    return dead

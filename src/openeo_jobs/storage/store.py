@@ -18,7 +18,9 @@ from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import Endings
 from openeo_jobs.storage.failures import Failures
 from openeo_jobs.storage.interface import Interface
+from openeo_jobs.storage.news import News
 from openeo_jobs.storage.orphans import Orphans
+from openeo_jobs.storage.owners import Owners
 from openeo_jobs.storage.progress import Progress
 from openeo_jobs.storage.queries import Jobs
 from openeo_jobs.storage.reports import Reports
@@ -33,6 +35,7 @@ class JobStore:
         self._database = database
         self.campaigns = Campaigns(database)
         self.runners = Runners(database)
+        self.owners = Owners(database)
         self.backends = Backends(database)
         self.jobs = Jobs(database)
         self.claims = Claims(database)
@@ -45,6 +48,7 @@ class JobStore:
         self.failures = Failures(database)
         self.retries = Retries(database)
         self.interface = Interface(database)
+        self.news = News(database)
         self.reports = Reports(database)
 
     @property

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from openeo_jobs.backends.gateway import Gateway
-from openeo_jobs.errors import BackendAnswerError, BackendError
-from openeo_jobs.jobs import Asset, ErrorClass, Job
+from openeo_jobs.errors import BackendAnswerError, BackendError, JobMovedError
+from openeo_jobs.jobs import Asset, ErrorClass, Job, ResultsStatus
 from openeo_jobs.policy.endings import error_message, next_download
 from openeo_jobs.policy.failures import make_remote_failure
 from openeo_jobs.status import JobStatus
@@ -29,8 +29,9 @@ def ask_results(run: Run, job: Job) -> None:
     except Exception as error:  # an override of the user's
         _try_again(run, job, error, what="results")
         return
-    if run.ask("download", job, lambda gateway, one: fetch_results(gateway, one, folder, metadata_path)):
+    if job.results_status is not ResultsStatus.DOWNLOADING:
         run.store.endings.record_downloading(job)
+    run.ask("download", job, lambda gateway, one: fetch_results(gateway, one, folder, metadata_path))
 
 
 def ask_error_logs(run: Run, job: Job) -> None:
@@ -40,29 +41,12 @@ def ask_error_logs(run: Run, job: Job) -> None:
 
 def record_results(run: Run, results: Sequence[Done]) -> None:
     """Store which results are on disk, and which are to be tried again."""
-    for done in results:
-        if done.error is None:
-            run.stats["job download"] += 1
-            run.store.endings.record_downloaded(done.subject, done.value, at=run.now())
-        else:
-            _try_again(run, done.subject, done.error, what="results")
-            poller.ask_again(run, [done.subject])  # perhaps it has not finished after all
+    _each(run, results, _record_result)
 
 
 def record_error_logs(run: Run, results: Sequence[Done]) -> None:
     """Store why batch jobs failed, and write their error logs where the hook is not the user's."""
-    for done in results:
-        job: Job = done.subject
-        if done.error is not None:
-            if not _try_again(run, job, done.error, what="error logs"):
-                _store_reason(run, job, f"(the error logs could not be fetched: {done.error})")
-            continue
-        try:
-            if not run.user_code.has_hook(JobStatus.ERROR):
-                write_error_logs(run.user_code.error_log_path(str(job.batch_job_id)), done.value)
-        except Exception as error:  # the disk, or an override of the user's
-            run.log_once(("logs", job.number), "row %d: error logs not written: %s", job.number, error)
-        _store_reason(run, job, error_message(done.value))
+    _each(run, results, _record_error_log)
 
 
 def check_files(run: Run) -> None:
@@ -72,7 +56,9 @@ def check_files(run: Run) -> None:
     """
     if run.user_code.has_hook(JobStatus.FINISHED):
         return
-    missing = [job for job, assets in run.store.endings.downloaded() if not _is_here(run, job, assets)]
+    missing = [
+        job for job, assets in run.store.endings.downloaded(run.runner_id) if not _is_here(run, job, assets)
+    ]
     if missing:
         log.warning("the results of %d finished rows are not on disk; they are fetched again", len(missing))
         run.store.endings.record_missing(missing)
@@ -101,12 +87,44 @@ def write_error_logs(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
 def write_json(path: Path, content: Any) -> None:
     """Write a JSON file under a temporary name, then rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     with temporary.open("w", encoding="utf-8") as file:
         json.dump(content, file, indent=2)
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def _each(run: Run, results: Sequence[Done], record: Callable[[Run, Done], None]) -> None:
+    """Record each; where somebody else has taken the job over, the others go on."""
+    for done in results:
+        try:
+            record(run, done)
+        except JobMovedError as error:
+            log.info("%s", error)
+
+
+def _record_result(run: Run, done: Done) -> None:
+    if done.error is None:
+        run.stats["job download"] += 1
+        run.store.endings.record_downloaded(done.subject, done.value, at=run.now())
+    else:
+        _try_again(run, done.subject, done.error, what="results")
+        poller.ask_again(run, [done.subject])  # perhaps it has not finished after all
+
+
+def _record_error_log(run: Run, done: Done) -> None:
+    job: Job = done.subject
+    if done.error is not None:
+        if not _try_again(run, job, done.error, what="error logs"):
+            _store_reason(run, job, f"(the error logs could not be fetched: {done.error})")
+        return
+    try:
+        if not run.user_code.has_hook(JobStatus.ERROR):
+            write_error_logs(run.user_code.error_log_path(str(job.batch_job_id)), done.value)
+    except Exception as error:  # the disk, or an override of the user's
+        run.log_once(("logs", job.number), "row %d: error logs not written: %s", job.number, error)
+    _store_reason(run, job, error_message(done.value))
 
 
 def _is_here(run: Run, job: Job, assets: Sequence[Asset]) -> bool:

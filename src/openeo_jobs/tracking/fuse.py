@@ -11,8 +11,9 @@ from openeo_jobs.tracking.run import Run, log
 def find_trips(run: Run) -> dict[str, Trip]:
     """Return the backends on which nothing new may begin, and what tripped their fuse.
 
-    Everything is read from the attempts, so that no counter can be wrong. They count from when the run began,
-    or from when somebody last put a row back in line: who starts a script again, or retries, has mended it.
+    Everything is read from the attempts, so that no counter can be wrong. They count from when the
+    latest run began, or from when somebody last put a row back in line: who starts a script again, or
+    retries, has mended it.
     """
     limit = run.settings.max_failures_in_a_row
     if limit is None:
@@ -52,14 +53,14 @@ def find_reasons(run: Run) -> dict[str, str]:
 
 
 def _find(run: Run, limit: int, *, after: datetime | None) -> dict[str, Trip]:
-    failures, runner_id = run.store.failures, run.runner_id
-    of_all = judge_fuse(failures.latest_calls(limit, runner_id=runner_id, after=after), limit)
+    failures = run.store.failures
+    of_all = judge_fuse(failures.latest_calls(limit, after=after), limit)
     if of_all is not None:
         return dict.fromkeys(run.caps, _described(of_all, limit, "calls of start_job"))
     trips = {}
     for name in run.caps:
         for select in (failures.latest_creations, failures.latest_runs):
-            trip = judge_fuse(select(name, limit, runner_id=runner_id, after=after), limit)
+            trip = judge_fuse(select(name, limit, after=after), limit)
             if trip is not None:
                 trips[name] = _described(trip, limit, "attempts")
     return trips

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from openeo_jobs.errors import BackendUnavailableError, DatabaseUnavailableError
+from openeo_jobs.jobs import Job
 from openeo_jobs.policy.submission import plan_starts
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.queries import WorkLeft
@@ -16,6 +17,7 @@ from openeo_jobs.tracking import (
     endings,
     fuse,
     orphans,
+    owners,
     poller,
     reconciler,
     retrier,
@@ -70,7 +72,8 @@ def keep_going(run: Run, do_round: Callable[[], None]) -> None:
 
 def do_one_round(run: Run) -> None:
     """Reconcile, poll, submit, start, fetch, call hooks, mirror."""
-    run.store.runners.record_round(run.runner_id, at=run.now())
+    is_back = owners.return_from_gap(run)
+    owners.share(run)
     backends.judge(run)
     _connect(run)
     polled = backends.find_polled(run)
@@ -82,9 +85,8 @@ def do_one_round(run: Run) -> None:
     backends.resume(run)
     poller.cancel_overdue(run)
     if not run.stopping.is_set():
-        starter.start(
-            run, plan_starts(run.store.jobs.of_status([JobStatus.CREATED]), _room(run)), is_fresh=False
-        )
+        caps = backends.find_caps(run)
+        starter.start(run, plan_starts(_created(run), _room(run, caps)), is_fresh=False, caps=caps)
         submitter.submit(
             run,
             lambda: backends.find_caps_for_new(run),
@@ -92,6 +94,9 @@ def do_one_round(run: Run) -> None:
         )
     settle(run, _QUICK)
     _finish(run)
+    if is_back:
+        owners.conclude_return(run)
+    run.news_mark = run.store.news.mark()
     mirror(run)
 
 
@@ -125,6 +130,7 @@ def record(run: Run, results: Sequence[Done]) -> set[str]:
     """Hand results to those who record them, kind by kind; return the lanes in which something answered."""
     heard = {done.lane for done in results if _is_answer(done)}
     run.silent -= heard
+    run.heard |= heard
     for kind, recorder in _RECORDERS.items():
         of_kind = [done for done in results if done.kind == kind]
         if of_kind:
@@ -207,10 +213,14 @@ def _finish(run: Run) -> None:
     fuse.tell(run)
 
 
-def _room(run: Run) -> dict[str, int]:
+def _created(run: Run) -> list[Job]:
+    return run.store.jobs.of_status([JobStatus.CREATED], runner_id=run.runner_id)
+
+
+def _room(run: Run, caps: Mapping[str, int]) -> dict[str, int]:
     """Return how many more batch jobs may be started, by backend."""
     started = run.store.jobs.count_started()
-    return {name: cap - started.get(name, 0) for name, cap in backends.find_caps(run).items()}
+    return {name: cap - started.get(name, 0) for name, cap in caps.items()}
 
 
 def _is_answer(done: Done) -> bool:

@@ -26,13 +26,13 @@ _COUNTERS = {
 def ask(run: Run, backend_names: Collection[str]) -> None:
     """Ask these backends for every batch job that has not ended."""
     run.stats["track_statuses"] += 1
-    for job in run.store.jobs.polled(backend_names):
+    for job in run.store.jobs.polled(backend_names, runner_id=run.runner_id):
         run.ask("poll", job, _describe)
 
 
 def ask_again(run: Run, jobs: Iterable[Job]) -> None:
     """Ask for batch jobs that have ended: what was said last may not be the last word."""
-    for job in jobs:
+    for job in run.store.owners.take(run.runner_id, jobs):
         run.ask("poll", job, _describe)
 
 
@@ -54,6 +54,8 @@ def record(run: Run, results: Sequence[Done]) -> None:
             _note_failure(run, job, done.error)
     moved = run.store.progress.record(steps, at=at)
     run.store.progress.record_not_found(not_found, at=at)
+    for job in moved:
+        log.info("row %d has moved: what its backend said is not recorded", job.number)
     _note_titles(run, results)
     _tell(run, [step for step in steps if step.job not in moved])
 
@@ -63,7 +65,9 @@ def cancel_overdue(run: Run) -> None:
     limit = run.settings.cancel_running_after
     if limit is None:
         return
-    for job in run.store.jobs.of_status([JobStatus.RUNNING]):
+    for job in run.store.jobs.of_status([JobStatus.RUNNING], runner_id=run.runner_id):
+        if not run.counts_time(str(job.backend_name)):
+            continue
         if job.backend_name in run.gateways and is_overdue(job, at=run.now(), limit=limit):
             try:
                 _request_cancel(run, job)
@@ -96,7 +100,7 @@ def _stop(gateway: Gateway, batch_job_id: str) -> None:
 
 
 def _step(run: Run, job: Job, seen: Observation) -> Step:
-    verdict = judge(job, seen.status, at=run.now(), grace=run.settings.grace)
+    verdict = judge(job, seen.status, at=run.now(), grace=run.grace_on(str(job.backend_name)))
     if verdict.is_unknown_word:
         run.log_once(
             ("word", seen.status, job.status),

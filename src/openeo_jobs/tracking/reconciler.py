@@ -71,7 +71,7 @@ def record(run: Run, results: Sequence[Done]) -> None:
         for job in _lost_candidates(run, [name]):
             _each(_judge_lost, run, job, listing)
         words = {seen.batch_job_id: seen.status for seen in listing.batch_jobs}
-        poller.ask_again(run, run.store.jobs.ended_otherwise(name, words))
+        poller.ask_again(run, run.store.jobs.ended_otherwise(name, words, runner_id=run.runner_id))
     _settle_all(run)
     orphans.stop_rows(run)
 
@@ -172,7 +172,8 @@ def _look_up(run: Run, job: Job, post: BatchJob, listing: Listing) -> None:
         _record_found(run, job, post, found)
     elif not listing.is_complete:
         run.log_once(("partial", post.backend_name), "%s: no complete listing for now", post.backend_name)
-        if post.ended_at is not None and at - post.ended_at > run.settings.lost_after:
+        has_waited = post.ended_at is not None and at - post.ended_at > run.settings.lost_after
+        if has_waited and run.counts_time(post.backend_name):
             reason = f"outcome of creation unknown, and {post.backend_name} gave no complete listing"
             log.error("row %d waits for a person: %s", job.number, reason)
             run.store.creations.ask_person(job, reason=reason, at=at)
@@ -181,15 +182,15 @@ def _look_up(run: Run, job: Job, post: BatchJob, listing: Listing) -> None:
         log.error("row %d waits for a person: %s", job.number, reason)
         run.store.creations.ask_person(job, reason=reason, at=at)
     elif post.absent_since is None:
-        run.store.creations.record_absent([post.id], at=at)
-    elif is_proved_absent(post, at=at, grace=run.settings.grace):
-        run.store.creations.record_not_created(post.id)
+        run.store.creations.record_absent(job, post.id, at=at)
+    elif is_proved_absent(post, at=at, grace=run.grace_on(post.backend_name)):
+        run.store.creations.record_not_created(job, post.id)
 
 
 def _record_found(run: Run, job: Job, post: BatchJob, found: list[Observation]) -> None:
     """Store the batch job that a request created; copies that a proxy made are orphans."""
     original, copies = pick_original(found)
-    run.store.creations.record_found(post.id, original.batch_job_id)
+    run.store.creations.record_found(job, post.id, original.batch_job_id)
     for copy in copies:
         log.warning("row %d: %s is a copy that nobody started", job.number, copy.batch_job_id)
         run.store.creations.record_copy(
@@ -206,9 +207,9 @@ def _look_up_loose(run: Run, job: Job, post: BatchJob, listing: Listing) -> None
     elif not listing.is_complete or titles_are_dropped(_keeps_titles(run, post.backend_name), titles):
         return
     elif post.absent_since is None:
-        run.store.creations.record_absent([post.id], at=run.now())
+        run.store.creations.record_absent(None, post.id, at=run.now())
     elif is_proved_absent(post, at=run.now(), grace=run.settings.grace):
-        run.store.creations.record_not_created(post.id)
+        run.store.creations.record_not_created(None, post.id)
 
 
 def _keeps_titles(run: Run, backend_name: str) -> bool | None:
@@ -219,8 +220,10 @@ def _lost_candidates(run: Run, backend_names: Collection[str]) -> list[Job]:
     at, lost_after = run.now(), run.settings.lost_after
     return [
         job
-        for job in run.store.jobs.polled(backend_names)
-        if job.attempt is not None and may_be_lost(job.attempt, at=at, lost_after=lost_after)
+        for job in run.store.jobs.polled(backend_names, runner_id=run.runner_id)
+        if job.attempt is not None
+        and may_be_lost(job.attempt, at=at, lost_after=lost_after)
+        and run.counts_time(str(job.backend_name))
     ]
 
 
@@ -229,7 +232,7 @@ def _judge_lost(run: Run, job: Job, listing: Listing) -> None:
     at = run.now()
     seen = next((s for s in listing.batch_jobs if s.batch_job_id == job.batch_job_id), None)
     if seen is not None and seen.status in BACKEND_WORDS:
-        verdict = judge(job, seen.status, at=at, grace=run.settings.grace)
+        verdict = judge(job, seen.status, at=at, grace=run.grace_on(str(job.backend_name)))
         run.store.progress.record([make_step(run, job, seen, verdict)], at=at)
     elif seen is None and listing.is_complete and job.status is JobStatus.SUBMITTING:
         error = CallbackError(

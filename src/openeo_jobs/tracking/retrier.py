@@ -11,7 +11,7 @@ from openeo_jobs.tracking.run import Run, log
 def retry(run: Run) -> None:
     """Give the rows that failed another attempt, as far as `max_attempts` allows; the old ones are kept."""
     kinds = [kind for kind, number in run.settings.max_attempts.items() if number > 1]
-    for job, failed in run.store.failures.failed(kinds) if kinds else ():
+    for job, failed in run.store.failures.failed(kinds, runner_id=run.runner_id) if kinds else ():
         try:
             _retry_one(run, job, failed)
         except JobMovedError as error:

@@ -17,10 +17,12 @@ from openeo_jobs.errors import BackendError, BackendRefusedError
 from openeo_jobs.jobs import Backend, Campaign, ErrorClass, Job
 from openeo_jobs.policy.attempts import MAX_ATTEMPTS
 from openeo_jobs.policy.failures import classify, pauses_backend, stops_polling
+from openeo_jobs.policy.returning import FOREVER, Gap
 from openeo_jobs.policy.waiting import pause_length
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.store import JobStore
 from openeo_jobs.tracking.pool import Pool
+from openeo_jobs.tracking.presence import Presence
 
 log = logging.getLogger("openeo_jobs")
 
@@ -28,7 +30,10 @@ log = logging.getLogger("openeo_jobs")
 def say_length(length: timedelta) -> str:
     """Say how long something takes, for a line of the log."""
     seconds = length.total_seconds()
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < 600:
+        return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +119,11 @@ class Run:
 
     store: JobStore
     campaign: Campaign
-    runner_id: int
+    presence: Presence
     settings: Settings
     caps: Mapping[str, int]
     user_code: UserCode
     pool: Pool
-    now: Callable[[], datetime]
     make_token: Callable[[], str]
     take_chance: Callable[[], float]
     """Returns a random number from 0 to 1, by which waiting differs from time to time."""
@@ -136,6 +140,42 @@ class Run:
     """The backends that seem not to be there, since they were last judged, and why."""
     silent: set[str] = field(default_factory=set)
     """The lanes of the pool that were waited for in vain: nobody waits again until something is answered."""
+    heard: set[str] = field(default_factory=set)
+    """The lanes of the pool in which something was answered in this round."""
+    unheard: set[str] = field(default_factory=set)
+    """The backends that have not answered since this run came back from a gap."""
+    gap: Gap | None = None
+    """The gap from which this run has come back, until that is told."""
+    news_mark: int = 0
+    """The change of status that was the latest one when the last round ended."""
+
+    @property
+    def runner_id(self) -> int:
+        """The runner that this run is, in the database."""
+        return self.presence.runner_id
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self.presence.clock.now()
+
+    def notice_gap(self) -> None:
+        """Notice that this process stood still: then no backend has been heard of since."""
+        gap = self.presence.clock.take_gap()
+        if gap is not None:
+            self.gap = self.gap or gap
+            self.unheard = set(self.caps)
+
+    def counts_time(self, backend_name: str) -> bool:
+        """Say whether the time that has passed tells something of the rows of a backend.
+
+        It does not straight after a gap: the backend has to be asked once before.
+        """
+        self.notice_gap()
+        return backend_name not in self.unheard
+
+    def grace_on(self, backend_name: str) -> timedelta:
+        """Return how long what a backend says may lag; straight after a gap nothing is long enough."""
+        return self.settings.grace if self.counts_time(backend_name) else FOREVER
 
     dead_logins: set[str] = field(default_factory=set)
     """The backends that are asked for nothing before they are logged in to anew."""

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 
 import psutil
@@ -21,6 +20,7 @@ from openeo_jobs.errors import DatabaseError
 from openeo_jobs.jobs import Runner
 from openeo_jobs.policy.ownership import Sighting, is_dead
 from openeo_jobs.storage.store import JobStore
+from openeo_jobs.tracking.presence import Clock, Presence
 
 BEATS_PER_LEASE = 4
 
@@ -46,8 +46,16 @@ def describe_command() -> str:
     return f"cd {shlex.quote(str(Path.cwd()))} && {_command()}"
 
 
-def make_judge(*, now: Callable[[], datetime], lease: timedelta) -> Callable[[Runner], bool]:
-    """Return a judge that says whether a runner is dead, as seen from this process."""
+def make_judge(
+    *,
+    now: Callable[[], datetime],
+    lease: timedelta,
+    watched_since: Callable[[], datetime | None] = lambda: None,
+) -> Callable[[Runner], bool]:
+    """Return a judge that says whether a runner is dead, as seen from this process.
+
+    *watched_since* returns since when this process has been able to watch; None: silence counts as it is.
+    """
 
     def judge(runner: Runner) -> bool:
         try:
@@ -60,41 +68,39 @@ def make_judge(*, now: Callable[[], datetime], lease: timedelta) -> Callable[[Ru
             process_started_at=started_at,
             can_see=can_see,
         )
-        return is_dead(runner, sighting, at=now(), lease=lease)
+        return is_dead(runner, sighting, at=now(), lease=lease, watched_since=watched_since())
 
     return judge
 
 
 @contextmanager
 def running(
-    store: JobStore, *, is_dead: Callable[[Runner], bool], now: Callable[[], datetime], lease: timedelta
-) -> Iterator[int]:
-    """Be a runner of the campaign: registered, with a heartbeat every quarter of a lease; yield its id."""
-    runner_id = store.runners.begin(describe_runner(at=now()), is_dead=is_dead, at=now())
+    store: JobStore, *, is_dead: Callable[[Runner], bool], clock: Clock, lease: timedelta
+) -> Iterator[Presence]:
+    """Be a runner of the campaign: registered, with a heartbeat every quarter of a lease."""
+    presence = Presence(store=store, runner=describe_runner(at=clock.now()), clock=clock, is_dead=is_dead)
+    presence.begin()
     ended = threading.Event()
-    beat = partial(store.runners.beat, runner_id)
     thread = threading.Thread(
         target=_keep_beating,
-        args=(beat, now, max(0.1, lease.total_seconds() / BEATS_PER_LEASE), ended),
+        args=(presence, max(0.1, lease.total_seconds() / BEATS_PER_LEASE), ended),
         name="openeo-jobs heartbeat",
         daemon=True,
     )
     thread.start()
     try:
-        yield runner_id
+        yield presence
     finally:
         ended.set()
         thread.join(timeout=1)
         with suppress(DatabaseError):  # then the next run sees that this process is gone
-            store.runners.end(runner_id, at=now())
+            presence.end()
 
 
-def _keep_beating(
-    beat: Callable[..., None], now: Callable[[], datetime], interval: float, ended: threading.Event
-) -> None:
+def _keep_beating(presence: Presence, interval: float, ended: threading.Event) -> None:
     while not ended.wait(interval):
         with suppress(DatabaseError):  # the next beat, or the next round, says it
-            beat(at=now())
+            presence.beat()
 
 
 def _command() -> str:

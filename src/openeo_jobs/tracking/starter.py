@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from openeo_jobs.backends.gateway import Gateway
-from openeo_jobs.errors import BackendError, BackendRefusedError, BackendUnavailableError, JobMovedError
+from openeo_jobs.errors import (
+    BackendError,
+    BackendRefusedError,
+    BackendUnavailableError,
+    DatabaseError,
+    JobMovedError,
+)
 from openeo_jobs.jobs import ErrorClass, Job, Observation
 from openeo_jobs.policy.failures import classify, make_failure
 from openeo_jobs.policy.observation import judge
@@ -19,20 +26,22 @@ from openeo_jobs.tracking.steps import make_step
 _WAITS = frozenset({ErrorClass.LIMIT, ErrorClass.AUTH, ErrorClass.PAYMENT, ErrorClass.TRANSIENT})
 
 
-def start(run: Run, jobs: Sequence[Job], *, is_fresh: bool) -> None:
-    """Ask for the start of those of *jobs* that may be started.
+def start(run: Run, jobs: Sequence[Job], *, is_fresh: bool, caps: Mapping[str, int] | None = None) -> None:
+    """Ask for the start of those of *jobs* that may be started, as far as *caps* allow it now.
 
     *is_fresh*: this process has just created them. Otherwise the backend is asked first what they are: a
     start of one that has finished would throw its results away (openEO API 1.2.0).
     """
+    send = _start_fresh if is_fresh else _look_and_start
     for job in filter(is_startable, jobs):
+        cap = caps.get(str(job.backend_name)) if caps is not None else None
         try:
-            begun = run.store.progress.begin_start(job, at=run.now())
+            begun = run.store.progress.begin_start(job, at=run.now(), cap=cap)
         except JobMovedError as error:
             log.warning("%s", error)
             continue
         run.stats["job_queued_for_start"] += 1
-        run.ask("start", begun, _start_fresh if is_fresh else _look_and_start)
+        run.ask("start", begun, partial(send, is_ours=partial(run.store.owners.holds, begun)))
 
 
 def record(run: Run, results: Sequence[Done]) -> None:
@@ -61,7 +70,13 @@ class StartOutcome:
     was_sent: bool = True
 
 
-def _start_fresh(gateway: Gateway, batch_job_id: str) -> StartOutcome:
+def _start_fresh(gateway: Gateway, batch_job_id: str, *, is_ours: Callable[[], bool]) -> StartOutcome:
+    """Send the start, unless somebody else has taken the job over while it waited to be sent."""
+    try:
+        if not is_ours():
+            return StartOutcome(was_sent=False)
+    except DatabaseError as error:
+        return StartOutcome(error=error, was_sent=False)
     try:
         gateway.start(batch_job_id)
     except BackendRefusedError as error:
@@ -73,14 +88,14 @@ def _start_fresh(gateway: Gateway, batch_job_id: str) -> StartOutcome:
     return StartOutcome()
 
 
-def _look_and_start(gateway: Gateway, batch_job_id: str) -> StartOutcome:
+def _look_and_start(gateway: Gateway, batch_job_id: str, *, is_ours: Callable[[], bool]) -> StartOutcome:
     try:
         seen = gateway.get_batch_job(batch_job_id)
     except BackendError as error:
         return StartOutcome(error=error, was_sent=False)
     if seen.status != JobStatus.CREATED:
         return StartOutcome(seen=seen)
-    return _start_fresh(gateway, batch_job_id)
+    return _start_fresh(gateway, batch_job_id, is_ours=is_ours)
 
 
 def _is_not_found(error: Exception) -> bool:
@@ -99,8 +114,10 @@ def _record_one(run: Run, job: Job, outcome: StartOutcome) -> None:
     at = run.now()
     error, seen = outcome.error, outcome.seen
     if seen is not None and seen.status != JobStatus.CREATED:
-        verdict = judge(job, seen.status, at=at, grace=run.settings.grace)
+        verdict = judge(job, seen.status, at=at, grace=run.grace_on(str(job.backend_name)))
         run.store.progress.record([make_step(run, job, seen, verdict)], at=at)
+    elif error is None and not outcome.was_sent:
+        log.info("row %d: somebody else has taken it over; its start is not sent", job.number)
     elif error is None:
         run.stats["job start"] += 1
         run.note_creation(str(job.backend_name))

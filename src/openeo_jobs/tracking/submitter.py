@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from openeo_jobs.backends.foreign import as_backend_error
@@ -42,7 +42,8 @@ def submit_one(run: Run, job: Job) -> None:
         returned = run.user_code.start_job(job, call.backend_name, call)
     except KeyboardInterrupt:
         if not call.has_sent:
-            run.store.creations.release(job, at=run.now(), reason="stopped while start_job ran")
+            with suppress(JobMovedError):
+                run.store.creations.release(job, at=run.now(), reason="stopped while start_job ran")
         raise
     except Exception as error:
         if call.database_error is not None:

@@ -1,0 +1,49 @@
+"""Sharing a campaign with other runs: what nobody acts on is taken by exactly one of them."""
+
+from __future__ import annotations
+
+from openeo_jobs.jobs import Runner
+from openeo_jobs.policy.returning import describe_news
+from openeo_jobs.tracking.run import Run, log, say_length
+
+
+def share(run: Run) -> None:
+    """Say that this run is there, and take over what nobody acts on."""
+    if not run.store.runners.record_round(run.runner_id, at=run.now()):
+        run.presence.begin()
+        run.store.runners.record_round(run.runner_id, at=run.now())
+        log.warning("this run was taken for dead, and its rows were taken over; it goes on with what is left")
+    presence = run.presence
+    for runner in run.store.runners.bury(run.runner_id, is_dead=presence.is_dead, at=run.now()):
+        log.warning("%s is not there any more; its rows are taken over", describe(runner))
+    taken = run.store.owners.take_over(run.runner_id, list(run.caps), at=run.now())
+    if taken:
+        run.stats["rows taken over"] += taken
+        log.info("%d rows on which nobody acted are tracked by this run", taken)
+
+
+def find_others(run: Run) -> list[Runner]:
+    """Return the other runs of the campaign that are alive."""
+    others = [one for one in run.store.runners.open() if one.id != run.runner_id]
+    return [one for one in others if not run.presence.is_dead(one)]
+
+
+def describe(runner: Runner) -> str:
+    """Say which process a runner is."""
+    return f"{runner.command} (pid {runner.pid} on {runner.host})"
+
+
+def return_from_gap(run: Run) -> bool:
+    """Notice whether this run comes back from a gap; then it asks every backend before time counts."""
+    run.notice_gap()
+    run.heard.clear()
+    return bool(run.unheard)
+
+
+def conclude_return(run: Run) -> None:
+    """Let time count for the backends that have answered, and tell of the gap once."""
+    run.unheard -= run.heard
+    if run.gap is not None:
+        news = describe_news(run.store.news.count_since(run.news_mark))
+        log.warning("back after %s: %s", say_length(run.gap.until - run.gap.since), news)
+        run.gap = None
