@@ -43,6 +43,8 @@ def create_campaign() -> None:
         sa.Column("index_column", sa.JSON, nullable=False),
         sa.Column("geometry", sa.Text),
         sa.Column("mirrors", sa.JSON, nullable=False),
+        sa.Column("taken_over_from", sa.Text),
+        sa.Column("edition", sa.Integer, server_default="0", nullable=False),
         sa.CheckConstraint("id = 1", name="ck_campaign_one_row"),
         sa.PrimaryKeyConstraint("id", name="pk_campaign"),
     )

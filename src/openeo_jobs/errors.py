@@ -15,6 +15,7 @@ OpenEOJobsError
 ├── StatusChangeError           a change of status that the graph does not allow
 ├── AdoptionError               a batch job that cannot be made a row's
 ├── JobMovedError               a job that is no longer as it was read: somebody else has changed it
+├── CampaignMovedError          a campaign that has got other columns since it was read
 ├── CallbackError               what `start_job` returned cannot be used
 └── BackendError                a backend did not do what was asked
     ├── BackendRefusedError     it answered no (3xx, 4xx)
@@ -85,6 +86,10 @@ class JobMovedError(OpenEOJobsError):
 
 class AdoptionError(OpenEOJobsError):
     """A batch job that cannot be made a row's: the row is under way, or the batch job is another one's."""
+
+
+class CampaignMovedError(OpenEOJobsError):
+    """A campaign that has got other columns since it was read."""
 
 
 class CallbackError(OpenEOJobsError):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,13 +15,17 @@ import pandas as pd
 from openeo.extra.job_management import JobDatabaseInterface
 
 from openeo_jobs.campaign.beginning import Given, begin_or_go_on, prepare
+from openeo_jobs.campaign.hand_outs import HandOuts
 from openeo_jobs.campaign.importing import has_begun
 from openeo_jobs.campaign.locations import locate
 from openeo_jobs.campaign.mirrors import make_mirror
-from openeo_jobs.errors import DatabaseError, UsageError
-from openeo_jobs.frames import Handed, find_written, frame_by_number
-from openeo_jobs.jobs import Campaign, Job
+from openeo_jobs.campaign.reading import read_together
+from openeo_jobs.errors import CampaignMovedError, DatabaseError, UsageError
+from openeo_jobs.frames import Handed, find_written, frame_by_number, number_of
+from openeo_jobs.jobs import Job
+from openeo_jobs.policy.writing import Refusal
 from openeo_jobs.storage.store import JobStore, open_store_for_run
+from openeo_jobs.tables import dump_cells
 from openeo_jobs.tracking.runner import make_judge
 
 log = logging.getLogger("openeo_jobs")
@@ -56,7 +63,7 @@ class SqlJobDatabase(JobDatabaseInterface):  # type: ignore[misc]
         self.location = locate(path)
         self.path = self.location.mirror or self.location.database
         self._store: JobStore | None = None
-        self._handed: dict[int, Job] = {}
+        self._hand_outs = HandOuts()
         self._df: pd.DataFrame | None = None
         self._as_handed = pd.DataFrame()
         self._mark: object = None
@@ -94,21 +101,24 @@ class SqlJobDatabase(JobDatabaseInterface):  # type: ignore[misc]
 
     def read(self) -> pd.DataFrame:
         """Return all rows, as they are now."""
-        return self._hand_out(self._open_existing().jobs.all())
+        return self._hand_out(self._open_existing().jobs.all)
 
     def get_by_status(self, statuses: Iterable[str], max: int | None = None) -> pd.DataFrame:
         """Return the rows that have one of *statuses*, at most *max* of them: those that come first."""
-        return self._hand_out(self._open_existing().jobs.with_words(list(statuses), limit=max))
+        if isinstance(statuses, str):
+            raise UsageError(f"statuses is a list of words, such as [{statuses!r}]")
+        words = list(statuses)
+        return self._hand_out(lambda: self._open_existing().jobs.with_words(words, limit=max))
 
     def get_by_indices(self, indices: Iterable[int | str]) -> pd.DataFrame:
         """Return the rows with these labels; those that do not exist are warned about."""
-        wanted = set(indices)
-        numbers = {label + 1 for label in wanted if isinstance(label, int)}
-        found = self._open_existing().jobs.with_numbers(numbers)
-        unknown = wanted - {job.number - 1 for job in found}
+        wanted = list(indices)
+        numbers = {number for label in wanted if (number := number_of(label)) is not None}
+        frame = self._hand_out(lambda: self._open_existing().jobs.with_numbers(numbers))
+        unknown = [label for label in wanted if label not in frame.index]
         if unknown:
-            log.warning("%r has no rows %s", self, ", ".join(sorted(map(repr, unknown))))
-        return self._hand_out(found)
+            log.warning("%r has no rows %s", self, ", ".join(map(str, unknown)))
+        return frame
 
     def count_by_status(self, statuses: Iterable[str] = ()) -> dict[str, int]:
         """Count the rows of each of *statuses*, or of every status; what does not occur is left out."""
@@ -116,7 +126,7 @@ class SqlJobDatabase(JobDatabaseInterface):  # type: ignore[misc]
         return {word: number for word, number in counts.items() if not wanted or word in wanted}
 
     def persist(self, df: pd.DataFrame) -> None:
-        """Store what differs in *df* from what this object has last handed out, all of it or nothing.
+        """Store what differs in *df* from what was handed out, all of it or nothing.
 
         *df* may be a part, in any order, with new columns and new rows. A status is written if its row has
         not moved since it was read; one that is refused is warned about. A word that is no status is kept as
@@ -126,13 +136,8 @@ class SqlJobDatabase(JobDatabaseInterface):  # type: ignore[misc]
         if self._store is None and not self.exists():
             self.initialize_from_df(df)
             return
-        store, campaign = self._open_existing(), self._campaign()
-        handed = Handed(campaign=campaign, jobs=self._know(store, df), load_all=store.jobs.all)
-        merge, written = find_written(df, handed)
-        refusals = store.interface.persist(merge, written, at=_now())
-        for refusal in refusals:
+        for refusal in self._persist(df):
             log.warning("%s", refusal.describe())
-        self._forget(df, [*(one.job.number for one in written), *merge.changed])
         self._write_mirror()
 
     def close(self) -> None:
@@ -162,29 +167,38 @@ class SqlJobDatabase(JobDatabaseInterface):  # type: ignore[misc]
             weakref.finalize(self, self._store.close)
         return self._store
 
-    def _campaign(self) -> Campaign:
-        campaign = self._open_existing().campaigns.load()
-        if campaign is None:
-            raise UsageError(f"{self.path} holds no rows yet; give it some: initialize_from_df(df)")
-        return campaign
-
-    def _hand_out(self, jobs: Sequence[Job]) -> pd.DataFrame:
-        self._handed.update({job.number: job for job in jobs})
-        return frame_by_number(self._campaign(), jobs)
-
-    def _know(self, store: JobStore, df: pd.DataFrame) -> dict[int, Job]:
-        """Return the rows that the labels of *df* name, as they were handed out, else as they are now."""
-        numbers = {label + 1 for label in df.index.tolist() if isinstance(label, int)}
-        unknown = store.jobs.with_numbers(numbers - self._handed.keys())
-        self._handed.update({job.number: job for job in unknown})
-        return {number: self._handed[number] for number in numbers & self._handed.keys()}
-
-    def _forget(self, df: pd.DataFrame, numbers: Iterable[int]) -> None:
-        """Take what was persisted as handed out; what comes next is held against that."""
-        now = self._open_existing().jobs.with_numbers(numbers)
-        self._handed.update({job.number: job for job in now})
+    def _persist(self, df: pd.DataFrame) -> list[Refusal]:
+        store = self._open_existing()
+        numbers = {number for label in df.index.tolist() if (number := number_of(label)) is not None}
+        while True:
+            campaign, now = read_together(store, lambda: store.jobs.with_numbers(numbers))
+            handed = Handed(
+                campaign=campaign,
+                jobs={job.number: self._as_shown(df, job) for job in now},
+                load_all=lambda: [self._as_shown(df, job) for job in store.jobs.all()],
+                is_ours=self._hand_outs.is_ours(df),
+                earlier=self._hand_outs.earlier,
+            )
+            merge, written = find_written(df, handed)
+            with suppress(CampaignMovedError):
+                refusals = store.interface.persist(merge, written, at=_now())
+                break
+        taken = {one.job.number for one in written} - {refusal.job.number for refusal in refusals}
+        self._hand_outs.renew(df, store.jobs.with_numbers(taken))
         if df is self._df:
             self._as_handed = df.copy()
+        return refusals
+
+    def _as_shown(self, df: pd.DataFrame, now: Job) -> Job:
+        """Return a row as *df* showed it before anybody changed it; a column that it did not show, as now."""
+        shown = self._hand_outs.state_in(df, now.number) or now
+        cells, all_cells = json.loads(shown.params), json.loads(now.params)
+        return replace(shown, params=dump_cells([*cells, *all_cells[len(cells) :]]))
+
+    def _hand_out(self, read: Callable[[], Sequence[Job]]) -> pd.DataFrame:
+        campaign, jobs = read_together(self._open_existing(), read)
+        frame: pd.DataFrame = self._hand_outs.hand_out(frame_by_number(campaign, jobs), jobs)
+        return frame
 
     def _write_mirror(self) -> None:
         mirror = make_mirror(self._open_existing(), self.location)

@@ -64,11 +64,26 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mirrored:
+    """A content that was written to a mirror, or was about to be: its hash, and what it shows.
+
+    `mark` is the number of the latest change of status in it.
+    """
+
+    content_hash: str
+    mark: int
+    is_there: bool
+    """False until it is certain that the mirror held it."""
+    is_edit: bool = False
+    """Somebody has written it, and it was taken over: it is no news until the mirror is written again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
     """The campaign of a database.
 
-    `mirrors` has, for the path of each mirror, the hashes of the contents that were written there, and with
-    each the number of the latest change of status that it shows.
+    `mirrors` has the contents of each mirror that are ours, by its path, the latest last. `taken_over_from`
+    is what another manager had begun it in. `edition` counts the changes of columns, cells, pins and order.
     """
 
     uid: str
@@ -76,7 +91,9 @@ class Campaign:
     columns: tuple[Column, ...]
     index: Column
     geometry: str | None
-    mirrors: Mapping[str, Mapping[str, int]]
+    mirrors: Mapping[str, tuple[Mirrored, ...]]
+    taken_over_from: str | None = None
+    edition: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,12 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
         )
         check_anything_can_run(store, manager.backends, runner_id=runner_id)
         manager._code = ManagersCode(
-            manager, start_job=start_job, campaign=campaign, mirror=mirror, hooks=hooks
+            manager,
+            start_job=start_job,
+            campaign=campaign,
+            load_campaign=store.campaigns.load,
+            mirror=mirror,
+            hooks=hooks,
         )
         manager._run = _make_run(manager, manager._code, store, campaign, runner_id, settings)
         try:

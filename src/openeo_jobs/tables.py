@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from openeo_jobs.jobs import Column, Job
 from openeo_jobs.status import JobStatus
+
+dump_cells = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+"""Write cells as they are stored: strict JSON, and as short as it can be."""
+
+
+def priority_of(cells: Sequence[Any], columns: Sequence[Column]) -> float:
+    """Return the priority of a row: the number in its column `priority`; text and nothing are no priority."""
+    for cell, column in zip(cells, columns, strict=True):
+        if column.name == "priority" and isinstance(cell, int | float):
+            return float(cell)
+    return 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,26 +66,47 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Merge:
-    """What a dataframe adds to a campaign: columns at the end, rows at the end, cells of rows."""
+class Change:
+    """What of a row is other than it was: cells, by the position of their column, and the pin."""
 
-    columns: tuple[Column, ...]
-    """All of them, as they are then."""
+    cells: Mapping[int, Any] = field(default_factory=dict)
+    is_pinned_anew: bool = False
+    pinned_backend: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewColumn:
+    """A column that a campaign gets, and the cell of the rows that have none."""
+
+    column: Column
+    missing: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merge:
+    """What a dataframe adds to a campaign of so many *known* columns: columns, rows, and cells of rows."""
+
+    known: int
+    columns: tuple[NewColumn, ...] = ()
     new: tuple[NewJob, ...] = ()
-    changed: Mapping[int, NewJob] = field(default_factory=dict)
-    """Cells, pin and priority that differ, by the number of the row."""
+    changed: Mapping[int, Change] = field(default_factory=dict)
+    """By the number of the row."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """What somebody has written into the documented columns of a row that was handed out."""
+    """What somebody has written into a row that was handed out: what differs, and nothing else."""
 
     job: Job
     """As it was handed out."""
     tracked: Tracked
     """What the row says now; a word that nobody knows leaves `status` as it was."""
-    columns: frozenset[str]
-    """The columns that differ."""
+    columns: frozenset[str] = frozenset()
+    """The documented columns that differ."""
+    change: Change = field(default_factory=Change)
+    """The user's own cells that differ."""
+    is_outdated: bool = False
+    """It reads as the row was handed out once, before it moved: nobody knows what was meant."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,5 +114,7 @@ class EditedRow:
     """A row of a mirror that was edited: the job that it is, and the documented cells that differ."""
 
     job: Job
+    place: int
+    """Where it is in the mirror, from 0."""
     cells: Mapping[str, str]
     """By column, as text; only those that are not what the job would read now."""

@@ -16,7 +16,7 @@ from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.backends.wire import Watcher, watching
 from openeo_jobs.campaign.mirrors import Mirror
 from openeo_jobs.errors import CallbackError
-from openeo_jobs.frames import to_series
+from openeo_jobs.frames import fits, to_series
 from openeo_jobs.jobs import Campaign, Job
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking.run import Returned
@@ -73,6 +73,7 @@ class ManagersCode:
         *,
         start_job: StartJob,
         campaign: Campaign,
+        load_campaign: Callable[[], Campaign | None],
         mirror: Mirror | None,
         hooks: dict[JobStatus, Hook],
     ) -> None:
@@ -80,6 +81,7 @@ class ManagersCode:
         self._start_job = start_job
         self._wants_attempt = asks_for_attempt(start_job)
         self._campaign = campaign
+        self._load_campaign = load_campaign
         self._mirror = mirror
         self._hooks = hooks
         self.hooked_job: Job | None = None
@@ -98,7 +100,7 @@ class ManagersCode:
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
         """Call `start_job` with exactly the documented keywords, and with `attempt` if it asks for that."""
         connection = self._manager._get_connection(backend_name)
-        row = to_series(job, self._campaign)
+        row = self._make_row(job)
         extra = {"attempt": job.attempt.number} if self._wants_attempt and job.attempt is not None else {}
         with watching(watcher):
             batch_job = self._start_job(
@@ -119,7 +121,7 @@ class ManagersCode:
         connection = self._manager._get_connection(str(job.backend_name))
         self.hooked_job = job
         try:
-            self._hooks[job.status](connection.job(str(job.batch_job_id)), to_series(job, self._campaign))
+            self._hooks[job.status](connection.job(str(job.batch_job_id)), self._make_row(job))
         finally:
             self.hooked_job = None
 
@@ -138,6 +140,12 @@ class ManagersCode:
     def write_mirror(self) -> bool:
         """Bring the CSV up to date, where there is one."""
         return self._mirror is not None and self._mirror.write()
+
+    def _make_row(self, job: Job) -> Any:
+        """Make the row that callbacks get; somebody may have added columns since the run began."""
+        if not fits(self._campaign, [job]):
+            self._campaign = self._load_campaign() or self._campaign
+        return to_series(job, self._campaign)
 
     def _describe(self, batch_job: Any, claimed_name: str) -> Returned:
         batch_job_id = getattr(batch_job, "job_id", None)

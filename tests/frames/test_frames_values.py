@@ -16,7 +16,8 @@ import shapely
 from frames_exact import load_strict, look
 from openeo_jobs.errors import SchemaTooNewError
 from openeo_jobs.frames.refusal import RefusedError
-from openeo_jobs.frames.values import MAX_DEPTH, decode_value, dump_json, encode_value
+from openeo_jobs.frames.values import MAX_DEPTH, decode_value, encode_value
+from openeo_jobs.tables import dump_cells
 
 BERLIN = ZoneInfo("Europe/Berlin")
 AMBIGUOUS = datetime.fromisoformat("2024-10-27T02:30:00.123456")
@@ -43,12 +44,12 @@ Point = namedtuple("Point", "x y")
 
 
 def pass_through(value):
-    return decode_value(load_strict(dump_json(encode_value(value))))
+    return decode_value(load_strict(dump_cells(encode_value(value))))
 
 
 def show(value):
     """Show a cell as the SQL views do."""
-    cell = load_strict(dump_json(encode_value(value)))
+    cell = load_strict(dump_cells(encode_value(value)))
     return cell.get("text") if isinstance(cell, dict) and "$" in cell else cell
 
 

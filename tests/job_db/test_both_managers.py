@@ -33,11 +33,12 @@ def run_upstream(north, job_db, folder: Path, monkeypatch, is_enough: Callable[[
     manager = upstream.MultiBackendJobManager(poll_sleep=0, root_dir=folder / "results")
     manager.add_backend("north", connect_to(north)(), parallel_jobs=8)
     with monkeypatch.context() as patch:
-        patch.setattr(upstream._manager.time, "sleep", sleep)
+        patch.setattr(getattr(upstream, "_manager", upstream).time, "sleep", sleep)
         try:
             manager.run_jobs(start_job=start_job, job_db=job_db)
         except EnoughError:
-            manager._worker_pool.shutdown()
+            if getattr(manager, "_worker_pool", None) is not None:
+                manager._worker_pool.shutdown()
 
 
 def test_a_campaign_may_change_hands_in_the_middle_and_back(

@@ -10,7 +10,12 @@ import geopandas
 import pandas as pd
 import pytest
 import shapely
-from openeo.extra.job_management import CsvJobDatabase, MultiBackendJobManager, ParquetJobDatabase
+from openeo.extra.job_management import (
+    CsvJobDatabase,
+    JobDatabaseInterface,
+    MultiBackendJobManager,
+    ParquetJobDatabase,
+)
 
 from openeo_jobs import SqlJobDatabase
 
@@ -28,6 +33,8 @@ KINDS: dict[str, Callable[[Path], Any]] = {
 @pytest.fixture(params=KINDS)
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Any]:
     """Make a job database over the same file, as another process would."""
+    if request.param.startswith("openeo") and not hasattr(JobDatabaseInterface, "get_by_indices"):
+        pytest.skip("this version of openEO has an interface that was smaller")
     return lambda: KINDS[request.param](tmp_path)
 
 

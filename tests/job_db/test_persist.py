@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import geopandas
+import numpy as np
 import pandas as pd
 import pytest
 import shapely
 
 from campaigning import query
 from openeo_jobs import SqlJobDatabase, create_job_db
-from openeo_jobs.errors import DatabaseError, FrameError
+from openeo_jobs.errors import DatabaseError, FrameError, UsageError
 from openeo_jobs.storage.store import open_store
 
 pytestmark = pytest.mark.wheel
@@ -174,9 +176,164 @@ def test_rows_that_are_appended_are_added_at_the_end(
     assert len(job_db.read()) == 6
 
 
-def test_new_rows_alone_are_added_and_overwrite_nothing(job_db: SqlJobDatabase) -> None:
-    job_db.persist(pd.DataFrame({"tile": ["e"], "year": [2030]}))
+@pytest.mark.parametrize("year", [2020, 2030])
+def test_new_rows_alone_are_added_and_overwrite_nothing(job_db: SqlJobDatabase, year: int) -> None:
+    job_db.persist(pd.DataFrame({"tile": ["e"], "year": [year]}))
     assert job_db.read()["tile"].tolist() == ["a", "b", "c", "d", "e"]
+    job_db.persist(pd.DataFrame({"tile": ["e", "a"], "year": [year, 2020]}))
+    assert len(job_db.read()) == 5
+
+
+def test_rows_that_come_back_twice_are_refused(job_db: SqlJobDatabase) -> None:
+    whole = job_db.read()
+    with pytest.raises(FrameError, match="row 0 is there twice"):
+        job_db.persist(pd.concat([whole, whole]))
+    assert len(job_db.read()) == 4
+
+
+def test_a_frame_that_was_read_before_is_held_against_what_it_showed(
+    database: Path, job_db: SqlJobDatabase, caplog
+) -> None:
+    other = SqlJobDatabase(database)
+    before, in_place = job_db.read(), job_db.df
+    for label in range(3):
+        launch(other, label, f"j-{label}", status="running")
+    job_db.get_by_status(["running"])
+    in_place.loc[3, "status"] = before.loc[3, "status"] = "skipped"
+    job_db.persist(before)
+    job_db.persist(in_place)
+    assert job_db.read()["status"].tolist() == ["running"] * 3 + ["skipped"]
+    before["status"] = "canceled"
+    job_db.persist(before)
+    assert job_db.read()["status"].tolist() == ["running"] * 3 + ["canceled"]
+    assert caplog.text.count("has moved since it was read") == 3
+    job_db.persist(before)
+    assert job_db.read()["status"].tolist() == ["running"] * 3 + ["canceled"]
+
+
+def test_a_frame_of_unknown_age_that_reads_as_it_was_before_is_refused(
+    database: Path, job_db: SqlJobDatabase, caplog
+) -> None:
+    csv = job_db.read().to_csv(index=False)
+    launch(SqlJobDatabase(database), 1, "j-1", status="running")
+    job_db.read()
+    from_a_file = pd.read_csv(StringIO(csv))
+    from_a_file.loc[3, "status"] = "skipped"
+    job_db.persist(from_a_file)
+    assert job_db.read()["status"].tolist() == ["not_started", "running", "not_started", "skipped"]
+    assert "row 2 has moved since it was read" in caplog.text
+
+
+@pytest.mark.parametrize("column", ["costs", "cpu", "start_time", "running_start_time"])
+def test_a_fact_is_written_without_the_status_that_was_read_with_it(
+    database: Path, job_db: SqlJobDatabase, column: str
+) -> None:
+    launch(job_db, 0, "j-1", status="running")
+    part = job_db.get_by_indices([0]).copy()
+    set_status(SqlJobDatabase(database), 0, "finished")
+    cell = {"costs": 2.5, "cpu": "3 cpu-seconds"}.get(column, "2024-05-06T09:00:00Z")
+    part[column] = pd.Series([cell], index=part.index, dtype=object)
+    job_db.persist(part)
+    row = job_db.read().loc[0]
+    assert (row["status"], row[column]) == ("finished", cell)
+
+
+def test_a_refused_row_keeps_its_cells_and_its_pin(database: Path, job_db: SqlJobDatabase, caplog) -> None:
+    part = job_db.get_by_indices([0, 1]).copy()
+    with open_store(database) as store, store._database.writing() as connection:
+        connection.exec_driver_sql("UPDATE job SET status = 'submitting' WHERE id = 1")
+    launch(SqlJobDatabase(database), 1, "j-1", status="running")
+    part["year"], part["backend_name"], part["status"] = 1900, "south", ["not_started", "skipped"]
+    job_db.persist(part)
+    assert query(database, "SELECT year, status, backend_name FROM jobs ORDER BY job")[:2] == [
+        (2020, "submitting", None),
+        (2021, "running", "north"),
+    ]
+    assert "row 1 is being created" in caplog.text
+    assert "row 2 has moved" in caplog.text
+
+
+def test_two_who_write_other_cells_of_a_row_lose_nothing(tmp_path: Path) -> None:
+    database = tmp_path / "jobs.sqlite"
+    create_job_db(database, pd.DataFrame({"tile": ["a"], "x": [1], "y": [1]})).close()
+    first, second = SqlJobDatabase(database), SqlJobDatabase(database)
+    one, other = first.read(), second.read()
+    other["y"], other["backend_name"] = 100, "south"
+    second.persist(other)
+    one["x"] = 50
+    first.persist(one)
+    assert query(database, "SELECT x, y, backend_name FROM jobs") == [(50, 100, "south")]
+
+
+def test_a_frame_from_before_a_column_was_added_is_persisted(database: Path, job_db: SqlJobDatabase) -> None:
+    before = job_db.read()
+    other = SqlJobDatabase(database)
+    other.persist(other.read().assign(attempt=[1, 2, 3, 4]))
+    before.loc[0, "status"] = "skipped"
+    job_db.persist(before)
+    assert job_db.read()["attempt"].tolist() == [1, 2, 3, 4]
+    assert job_db.read()["status"].tolist()[0] == "skipped"
+
+
+def test_a_frame_is_persisted_again_and_again(job_db: SqlJobDatabase, caplog) -> None:
+    for status in ("skipped", "canceled", "not_started"):
+        job_db.df.loc[0, "status"] = status
+        job_db.persist(job_db.df)
+        assert job_db.read()["status"][0] == status
+    job_db.df.loc[0, "year"] = 1900
+    job_db.persist(job_db.df)
+    part = job_db.get_by_indices([0]).assign(year=1901)
+    job_db.persist(part)
+    job_db.df.loc[1, "year"] = 1902
+    job_db.persist(job_db.df)
+    assert job_db.read()["year"].tolist() == [1901, 1902, 2022, 2023]
+    assert caplog.text == ""
+
+
+def test_a_cell_of_a_campaign_of_one_column_is_changed_in_place(tmp_path: Path) -> None:
+    job_db = create_job_db(tmp_path / "jobs.sqlite", pd.DataFrame({"tile": ["a", "b"]}))
+    job_db.df.loc[0, "tile"] = "x"
+    job_db.persist(job_db.df)
+    assert job_db.read()["tile"].tolist() == ["x", "b"]
+
+
+def test_rows_that_are_alike_go_through_without_their_index(tmp_path: Path) -> None:
+    job_db = create_job_db(tmp_path / "jobs.sqlite", pd.DataFrame({"tile": [*"abcdd"]}))
+    launch(job_db, 0, "j-1", status="running")
+    job_db.persist(job_db.read().iloc[::-1].reset_index(drop=True))
+    assert query(tmp_path / "jobs.sqlite", "SELECT tile, status FROM jobs ORDER BY job") == [
+        *(("a", "running"), ("b", "not_started"), ("c", "not_started")),
+        *(("d", "not_started"), ("d", "not_started")),
+    ]
+
+
+def test_what_a_csv_makes_of_the_cells_is_no_change_of_them(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"tile": ["007", "008"], "x": [0.1 + 0.2, 1.0], "land": ["NA", "DE"]})
+    job_db = create_job_db(tmp_path / "jobs.csv", frame)
+    read = pd.read_csv(tmp_path / "jobs.csv")
+    read.loc[0, "status"] = "skipped"
+    job_db.persist(read)
+    assert query(tmp_path / "jobs.sqlite", "SELECT tile, x, land, status FROM jobs ORDER BY job") == [
+        ("007", 0.1 + 0.2, "NA", "skipped"),
+        ("008", 1.0, "DE", "not_started"),
+    ]
+
+
+def test_a_priority_that_is_written_counts(database: Path, job_db: SqlJobDatabase) -> None:
+    job_db.persist(job_db.read().assign(priority=[1, 2, 3, 4]))
+    assert query(database, "SELECT priority FROM job ORDER BY id") == [(1.0,), (2.0,), (3.0,), (4.0,)]
+    job_db.persist(job_db.read().assign(priority=0))
+    assert query(database, "SELECT DISTINCT priority FROM job") == [(0.0,)]
+
+
+def test_labels_and_ids_may_be_numbers_of_any_kind(database: Path, job_db: SqlJobDatabase) -> None:
+    assert job_db.get_by_indices(np.array([0, 2]))["tile"].tolist() == ["a", "c"]
+    part = job_db.get_by_indices([1.0]).copy()
+    part["id"], part["status"], part["backend_name"] = 123.0, "running", "north"
+    job_db.persist(part)
+    assert query(database, "SELECT id FROM jobs WHERE tile = 'b'") == [("123",)]
+    with pytest.raises(UsageError, match="statuses is a list of words"):
+        job_db.get_by_status("running")
 
 
 def test_a_row_may_be_appended_on_its_way(database: Path, job_db: SqlJobDatabase) -> None:
@@ -188,8 +345,8 @@ def test_a_row_may_be_appended_on_its_way(database: Path, job_db: SqlJobDatabase
         ("e", "j-9", "running", "north"),
         ("f", None, "not_started", "south"),
     ]
-    with pytest.raises(FrameError, match="row 0 is 'queued' but has no id"):
-        job_db.persist(pd.DataFrame({"tile": ["g"], "year": 1, "id": None, "status": ["queued"]}))
+    with pytest.raises(FrameError, match="row 7 is 'queued' but has no id"):
+        job_db.persist(pd.DataFrame({"tile": ["g"], "year": 1, "id": None, "status": ["queued"]}, index=[7]))
     assert len(job_db.read()) == 6
 
 
@@ -268,4 +425,8 @@ def test_a_campaign_with_any_index_and_geometries_goes_through(tmp_path: Path) -
     job_db.persist(job_db.read())
     set_status(job_db, 1, "skipped")
     assert job_db.read()["status"].tolist() == ["not_started", "skipped"]
-    assert job_db.read()["day"].tolist() == frame["day"].tolist()
+    more = frame.iloc[:1].assign(day=pd.Timestamp("2025-01-01")).reset_index(drop=True)
+    job_db.persist(pd.concat([job_db.read(), more], ignore_index=True))
+    assert job_db.read()["status"].tolist() == ["not_started", "skipped", "not_started"]
+    job_db.persist(job_db.read().iloc[:2])
+    assert job_db.read()["day"].tolist()[:2] == frame["day"].tolist()

@@ -8,8 +8,10 @@ import pandas as pd
 import pytest
 
 from campaigning import make_rows, query, start_job
-from openeo_jobs import create_job_db
+from openeo_jobs import SqlJobDatabase, create_job_db
+from openeo_jobs.campaign.beginning import Given, add_rows
 from openeo_jobs.errors import CampaignExistsError, FrameError
+from openeo_jobs.storage.store import open_store
 
 pytestmark = pytest.mark.wheel
 
@@ -101,7 +103,7 @@ def test_new_columns_are_appended_for_every_row(tmp_path: Path) -> None:
     more = make_rows(3).assign(priority=[3, 2, 1])
     job_db = create_job_db(tmp_path / "jobs.sqlite", more, on_exists="update", key=["tile", "year"])
     assert job_db.read()["priority"].tolist() == [3, 2, 1]
-    assert query(tmp_path / "jobs.sqlite", "SELECT tile, priority FROM jobs ORDER BY job")[2] == ("T002", 1)
+    assert query(tmp_path / "jobs.sqlite", "SELECT priority FROM job ORDER BY id") == [(3.0,), (2.0,), (1.0,)]
 
 
 def test_rows_that_do_not_fit_are_refused_by_name_and_nothing_is_added(tmp_path: Path) -> None:
@@ -118,3 +120,35 @@ def test_a_pin_that_is_given_later_is_obeyed(make_manager, north, south, tmp_pat
     pinned = make_rows(2).assign(backend_name="south")
     make_manager(north, south).run_jobs(pinned, start_job, database, on_exists="update")
     assert query(database, "SELECT DISTINCT backend_name FROM jobs") == [("south",)]
+
+
+def test_a_frame_that_was_read_is_the_same_and_keeps_the_pins(make_manager, north, tmp_path: Path) -> None:
+    database = tmp_path / "jobs.sqlite"
+    create_job_db(database, make_rows(3).assign(backend_name=["north", "south", "south"])).close()
+    make_manager(north).run_jobs(None, start_job, database)
+    read = SqlJobDatabase(database).read()
+    for on_exists in ("error", "update"):
+        create_job_db(database, read, on_exists=on_exists).close()
+    assert query(database, "SELECT pinned_backend FROM job ORDER BY id") == [
+        ("north",),
+        ("south",),
+        ("south",),
+    ]
+
+
+def test_a_row_that_is_claimed_meanwhile_keeps_its_cells(tmp_path: Path, monkeypatch, caplog) -> None:
+    database = tmp_path / "jobs.sqlite"
+    create_job_db(database, make_rows(2)).close()
+    with open_store(database) as store:
+        merge = store.campaigns.merge
+
+        def claim_first(*args, **kwargs):
+            with store._database.writing() as connection:
+                connection.exec_driver_sql("UPDATE job SET status = 'submitting' WHERE id = 1")
+            return merge(*args, **kwargs)
+
+        monkeypatch.setattr(store.campaigns, "merge", claim_first)
+        given = Given(df=make_rows(2).assign(year=1900), on_exists="update", key=["tile"])
+        add_rows(store, store.campaigns.load(), given, at=store.campaigns.load().created_at)
+    assert [row[2] for row in rows_of(tmp_path)] == [2020, 1900]
+    assert "1 rows keep their cells, such as row 1" in caplog.text

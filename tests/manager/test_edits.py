@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+from hashlib import sha256
 from pathlib import Path
 
 import geopandas
@@ -13,8 +14,9 @@ import shapely
 from openeo.extra.job_management import CsvJobDatabase, ParquetJobDatabase
 
 from campaigning import PROCESS, make_rows, query, start_job
-from openeo_jobs import create_job_db
+from openeo_jobs import SqlJobDatabase, create_job_db
 from openeo_jobs.errors import MirrorError
+from openeo_jobs.storage.store import open_store
 
 pytestmark = pytest.mark.wheel
 
@@ -74,6 +76,7 @@ def test_failed_rows_that_read_not_started_run_again_in_the_order_of_the_file(
 
 def test_what_a_file_cannot_change_is_refused_told_and_kept_beside(campaign, caplog) -> None:
     def change(frame: pd.DataFrame) -> pd.DataFrame:
+        frame["note"] = "mine"
         frame.loc[0, "status"] = "error"
         frame.loc[2, "costs"] = 1000
         frame.loc[4, "tile"] = "T999"
@@ -86,7 +89,8 @@ def test_what_a_file_cannot_change_is_refused_told_and_kept_beside(campaign, cap
     assert "row 3 keeps its costs: a file cannot change it" in caplog.text
     assert "line 6 is no row of the campaign (T999, 2020)" in caplog.text
     assert "rows 5 are not in it" in caplog.text
-    assert "4 edits are not taken over" in caplog.text
+    assert "its columns 'note' are not the campaign's" in caplog.text
+    assert "5 edits are not taken over" in caplog.text
     assert pd.read_csv("jobs.csv.edited").equals(
         pd.read_csv(pd.io.common.StringIO(edited.to_csv(index=False)))
     )
@@ -191,6 +195,93 @@ def test_rows_that_are_alike_are_told_apart_by_their_ids(make_manager, north, tm
     assert list(north.truth().executions.values()) == [1] * 4
 
 
+@pytest.mark.parametrize("tiles", [("a", "a"), ("1E1", "10"), ("007", "7"), ("NA", "none"), ("T31 ", "T31")])
+def test_a_finished_row_is_never_taken_for_a_failed_one_that_reads_alike(
+    make_manager, north, tmp_path: Path, tiles
+) -> None:
+    csv = tmp_path / "jobs.csv"
+
+    def fail_the_second(row, connection, **kwargs):
+        if row.name == 1 and not kwargs["provider"].endswith("again"):
+            raise ValueError("no")
+        return connection.create_job(PROCESS, title="alike")
+
+    manager = make_manager(north, parallel_jobs=1)
+    manager.run_jobs(pd.DataFrame({"tile": tiles}), fail_the_second, csv)
+    frame = pd.read_csv(csv, dtype=str, keep_default_na=False)
+    frame.loc[1, ["status", "id"]] = ["not_started", ""]
+    frame.iloc[::-1].to_csv(csv, index=False)
+    manager.run_jobs(None, fail_the_second, csv)
+    attempts = query(tmp_path / "jobs.sqlite", "SELECT job, count(*) FROM attempts GROUP BY 1")
+    assert attempts == [(1, 1), (2, 2)]
+    assert list(north.truth().executions.values()) == [1]
+
+
+def test_an_edit_of_an_old_state_runs_nothing_again(campaign, north, caplog) -> None:
+    old = Path("jobs.csv").read_text()
+    edit(retry)
+    campaign()
+    assert statuses() == ["finished"] * 6
+    Path("jobs.csv").write_text(old)
+    with open_store(Path("jobs.sqlite")) as store:  # the file was open elsewhere all the time
+        (contents,) = store.campaigns.load().mirrors.values()
+        first = next(one for one in contents if one.content_hash == sha256(old.encode()).hexdigest())
+        store.campaigns.note_mirror("jobs.csv", first.content_hash, first.mark, is_there=True)
+    edit(retry)
+    campaign()
+    assert "row 2 has moved since the file was written: it is 'finished' now" in caplog.text
+    assert sum(north.truth().executions.values()) == 6
+
+
+def test_a_backend_that_is_named_beside_not_started_is_obeyed(
+    make_manager, north, south, tmp_path: Path
+) -> None:
+    csv = tmp_path / "jobs.csv"
+
+    def refuse(**kwargs):
+        raise ValueError("no")
+
+    make_manager(north).run_jobs(make_rows(2), refuse, csv)
+    frame = pd.read_csv(csv, dtype=str)
+    frame["status"], frame["backend_name"] = "not_started", "south"
+    frame.to_csv(csv, index=False)
+    make_manager(north, south).run_jobs(None, start_job, csv)
+    assert query(tmp_path / "jobs.sqlite", "SELECT DISTINCT backend_name, status FROM jobs") == [
+        ("south", "finished")
+    ]
+
+
+def test_the_same_edit_again_is_an_edit_again(make_manager, north, tmp_path: Path) -> None:
+    csv, calls = tmp_path / "jobs.csv", []
+
+    def refuse(row, **kwargs):
+        calls.append(row.tile)
+        raise ValueError("no")
+
+    make_manager(north).run_jobs(make_rows(1), refuse, csv)
+    for _ in range(3):
+        csv.write_text(csv.read_text().replace("start_failed", "not_started"))
+        make_manager(north).run_jobs(None, refuse, csv)
+    assert calls == ["T000"] * 4
+
+
+def test_a_file_that_was_never_ours_is_kept(tmp_path: Path, caplog) -> None:
+    create_job_db(tmp_path / "jobs.sqlite", make_rows(1)).close()
+    (tmp_path / "jobs.csv").write_text("my,own,table\n")
+    job_db = SqlJobDatabase(tmp_path / "jobs.csv")
+    job_db.persist(job_db.read().assign(status="skipped"))
+    assert (tmp_path / "jobs.csv.edited").read_text() == "my,own,table\n"
+    assert "kept as" in caplog.text
+
+
+def test_a_link_keeps_leading_to_its_file(make_manager, north, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "jobs.csv").symlink_to(tmp_path / "elsewhere" / "real.csv")
+    make_manager(north).run_jobs(make_rows(1), start_job, tmp_path / "jobs.csv")
+    assert (tmp_path / "jobs.csv").is_symlink()
+    assert "finished" in (tmp_path / "elsewhere" / "real.csv").read_text()
+
+
 def test_an_active_row_is_never_reset_by_a_file(make_manager, north, tmp_path: Path, caplog) -> None:
     csv = tmp_path / "jobs.csv"
 
@@ -224,7 +315,7 @@ def test_a_file_that_was_edited_during_a_run_is_kept_beside(campaign, make_manag
     make_manager(north).run_jobs(
         pd.DataFrame({"tile": ["new"], "year": 1}), edit_and_start, "jobs.csv", on_exists="append"
     )
-    assert "jobs.csv was edited during a run; kept as jobs.csv.edited" in caplog.text
+    assert "jobs.csv was edited meanwhile; kept as jobs.csv.edited" in caplog.text
     assert "note" in pd.read_csv("jobs.csv.edited").columns
     assert "note" not in pd.read_csv("jobs.csv").columns
 
@@ -264,7 +355,8 @@ def test_parquet_is_edited_the_same_way(make_manager, north, tmp_path: Path) -> 
     def refuse(**kwargs):
         raise ValueError("no")
 
-    make_manager(north).run_jobs(make_rows(3), refuse, path)
+    frame = make_rows(3).assign(bbox=[[1.5, 2.0], [3.0], None], day=pd.Timestamp("2024-01-01", tz="UTC"))
+    make_manager(north).run_jobs(frame, refuse, path)
     job_db = ParquetJobDatabase(path)
     assert job_db.df["status"].tolist() == ["start_failed"] * 3
     job_db.df["status"] = "not_started"

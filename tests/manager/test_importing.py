@@ -50,7 +50,7 @@ def test_a_file_that_openeos_own_manager_left_when_it_was_killed_is_finished(
 ) -> None:
     """Every row is executed once; where the file itself is torn, that is told, and nothing is touched.
 
-    What openEO's own manager does with files of these moments is shown by the next test.
+    Only what openEO's own manager had started before it stored the id is not known to anybody. What openEO's own manager does with files of these moments is shown by the next test.
     """
     events = random.Random(number).randrange(10, 220)
     print(f"seed {number}: killed at event {events}")
@@ -63,6 +63,7 @@ def test_a_file_that_openeos_own_manager_left_when_it_was_killed_is_finished(
     if not csv.exists():
         create_job_db(csv, make_rows(ROWS)).close()
     known = set(pd.read_csv(csv, dtype=str)["id"].dropna())
+    started = {one.id for one in north.truth().batch_jobs if one.starts} - known
     before = csv.read_bytes()
     quick(make_manager, north).run_jobs(make_rows(ROWS), start_job, csv)
     rows = query(tmp_path / "jobs.sqlite", "SELECT id, status, results_status FROM jobs ORDER BY job")
@@ -71,7 +72,8 @@ def test_a_file_that_openeos_own_manager_left_when_it_was_killed_is_finished(
     assert {row[0] for row in rows} >= known
     assert {executions[row[0]] for row in rows} == {1}
     assert set(executions.values()) <= {0, 1}
-    assert sum(executions.values()) == ROWS
+    forgotten = {one for one, number in executions.items() if number} - {row[0] for row in rows}
+    assert forgotten <= started
     copy = tmp_path / "jobs.csv.before-openeo-jobs"
     assert not copy.exists() or copy.read_bytes() == before
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import geopandas
 import pandas as pd
 import pytest
+import shapely
 from openeo.extra.job_management import CsvJobDatabase, JobDatabaseInterface, ParquetJobDatabase
 
 from campaigning import make_rows, query, start_job
 from openeo_jobs import MultiBackendJobManager, SqlJobDatabase, create_job_db
+from openeo_jobs.errors import CampaignExistsError
 
 pytestmark = pytest.mark.wheel
 
@@ -141,6 +144,74 @@ def test_one_that_another_manager_has_begun_is_gone_on_with(make_manager, north,
     }
 
 
+@pytest.mark.parametrize("kind", ["interface", "subclass", "in place"])
+def test_failed_rows_are_restarted_through_any_job_database(
+    make_manager, north, tmp_path: Path, kind: str
+) -> None:
+    class Noting(CsvJobDatabase):
+        def persist(self, df: pd.DataFrame) -> None:
+            super().persist(df)
+
+    def refuse(**kwargs):
+        raise ValueError("no")
+
+    job_db = {"interface": DictJobDatabase, "subclass": lambda: Noting(tmp_path / "jobs.csv"),
+              "in place": lambda: CsvJobDatabase(tmp_path / "jobs.csv")}[kind]()  # fmt: skip
+    manager = make_manager(north)
+    manager.run_jobs(make_rows(3), refuse, job_db)
+    failed = job_db.get_by_status(["start_failed"]).copy()
+    assert len(failed) == 3
+    if kind == "in place":
+        job_db.df["status"] = "not_started"
+    else:
+        job_db.persist(failed.assign(status="not_started"))
+    manager.run_jobs(None, start_job, job_db)
+    assert job_db.count_by_status() == {"finished": 3}
+    assert list(north.truth().executions.values()) == [1, 1, 1]
+
+
+def test_another_job_database_does_not_get_the_rows_of_the_first(make_manager, north, tmp_path: Path) -> None:
+    make_manager(north).run_jobs(make_rows(2), start_job, DictJobDatabase())
+    other = DictJobDatabase()
+    frame = pd.DataFrame({"tile": ["X", "Y", "Z"], "year": 2020})
+    other.persist(MultiBackendJobManager._normalize_df(frame))
+    before = {label: dict(row) for label, row in other.rows.items()}
+    with pytest.raises(CampaignExistsError, match="give MultiBackendJobManager another root_dir"):
+        make_manager(north).run_jobs(None, start_job, other)
+    assert other.rows == before
+
+
+def test_rows_are_told_under_the_labels_of_the_job_database(make_manager, north, tmp_path: Path) -> None:
+    class Noting(CsvJobDatabase):
+        def persist(self, df: pd.DataFrame) -> None:
+            super().persist(df)
+
+    job_db = Noting(tmp_path / "jobs.csv")
+    frame = make_rows(2).set_index(pd.Index(["p", "q"]))
+    make_manager(north).run_jobs(frame, start_job, job_db)
+    assert Noting(tmp_path / "jobs.csv").read()["status"].tolist() == ["finished"] * 2
+    again = Noting(tmp_path / "jobs.csv")
+    make_manager(north).run_jobs(None, start_job, again)
+    assert again.read()["status"].tolist() == ["finished"] * 2
+
+
+def test_a_column_may_be_added_during_a_run(make_manager, north, tmp_path: Path) -> None:
+    job_db = create_job_db(tmp_path / "jobs.csv", make_rows(4))
+    seen = []
+
+    def start(row, connection, **kwargs):
+        if not seen:
+            job_db.persist(job_db.read().assign(attempt=1))
+        seen.append(row.get("attempt"))
+        return start_job(row, connection)
+
+    make_manager(north, parallel_jobs=1).run_jobs(None, start, job_db)
+    assert seen == [None, 1, 1, 1]
+    assert job_db.count_by_status() == {"finished": 4}
+    attempts = pd.read_csv(tmp_path / "jobs.csv")["attempt"]  # the row was being created: it is not changed
+    assert attempts.isna().tolist() == [True, False, False, False]
+
+
 def test_an_override_of_the_round_gets_a_job_database_where_a_path_was_given(
     make_manager, north, tmp_path: Path
 ) -> None:
@@ -155,14 +226,34 @@ def test_an_override_of_the_round_gets_a_job_database_where_a_path_was_given(
     assert counts[-1] == {"finished": 2}
 
 
+@pytest.mark.parametrize("kind", [CsvJobDatabase, ParquetJobDatabase])
+@pytest.mark.parametrize("on_exists", ["error", "append"])
 def test_a_dataframe_that_is_given_again_to_a_file_of_openeos_is_the_same(
-    make_manager, north, tmp_path: Path
+    make_manager, north, tmp_path: Path, kind, on_exists: str
 ) -> None:
-    frame = make_rows(3).assign(day=pd.to_datetime("2024-01-01"), bands=[["B04"], ["B08"], None], x=0.1 + 0.2)
-    CsvJobDatabase(tmp_path / "jobs.csv").initialize_from_df(frame)
+    """A script that gives `df` at every start goes on, whatever the file has made of its cells."""
+    frame = geopandas.GeoDataFrame(
+        {
+            "tile": ["007", "NA", ""],
+            "day": pd.to_datetime("2024-01-01", utc=True),
+            "bands": [["B04"], ["B08", "B02"], None],
+            "x": [0.1 + 0.2, 1 / 3, 1e-9],
+            "small": pd.Series([0.1, 0.2, 0.3], dtype="float32"),
+        },
+        geometry=[shapely.Point(i / 3, i).buffer(0.1) for i in range(3)],
+        crs=4326,
+    )
+    path = tmp_path / ("jobs.csv" if kind is CsvJobDatabase else "jobs.parquet")
+    kind(path).initialize_from_df(frame)
+    again = kind(path)
+    again.persist(again.read())
     for _ in range(2):
-        make_manager(north).run_jobs(frame, start_job, tmp_path / "jobs.csv")
-    assert query(tmp_path / "jobs.sqlite", "SELECT count(*) FROM jobs") == [(3,)]
+        make_manager(north).run_jobs(
+            frame, lambda row, connection, **kwargs: start_job(row, connection), path, on_exists=on_exists
+        )
+    assert query(tmp_path / "jobs.sqlite", "SELECT status, count(*) FROM jobs GROUP BY 1") == [
+        ("finished", 3)
+    ]
 
 
 def test_importing_openeo_jobs_does_not_wait_for_openeos_manager(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import pandas as pd
 import requests
-from openeo.extra.job_management import MultiBackendJobManager, _manager
+from openeo.extra import job_management as upstream
 
 from campaigning import connect_to_url, make_rows, start_job
 
@@ -27,9 +27,10 @@ def main(folder: Path, url: str, rows: int, last: int) -> None:
         if next(events) == last:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    manager = MultiBackendJobManager(poll_sleep=0.02, root_dir=folder / "results")
+    manager = upstream.MultiBackendJobManager(poll_sleep=0.02, root_dir=folder / "results")
     manager.add_backend("north", connect_to_url(url)(), parallel_jobs=4)
-    _manager.time.sleep = lambda seconds, sleep=_manager.time.sleep: sleep(min(seconds, 0.02))
+    module = getattr(upstream, "_manager", upstream)  # one file in older versions
+    module.time.sleep = lambda seconds, sleep=module.time.sleep: sleep(min(seconds, 0.02))
     requests.Session.send = around(requests.Session.send, die_at_the_last_one)
     pd.DataFrame.to_csv = around(pd.DataFrame.to_csv, die_at_the_last_one)
     manager.run_jobs(df=make_rows(rows), start_job=start_job, job_db=folder / "jobs.csv")

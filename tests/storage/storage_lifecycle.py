@@ -65,7 +65,7 @@ def _register(store: JobStore) -> None:
     store.backends.pause("south", kind=ErrorClass.AUTH, reason="401", at=NOW, retry_at=seconds(60))
     store.backends.resume("south")
     store.backends.all()
-    store.campaigns.record_mirror("jobs.csv", ("h1", "h2"))
+    store.campaigns.note_mirror("jobs.csv", "h1", 3, is_there=True)
     store.campaigns.load()
 
 

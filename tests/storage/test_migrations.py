@@ -14,7 +14,8 @@ from openeo_jobs.storage.store import open_store, open_store_for_run
 REVISIONS = sorted(path.name[:4] for path in (migrate.find_scripts() / "versions").glob("0*.py"))
 OLDER = [revision for revision in REVISIONS if revision != HEAD]
 ROWS = """
-INSERT INTO campaign VALUES (1, 'c0ffee123456', '2024-01-31T12:00:00.000Z',
+INSERT INTO campaign (id, uid, created_at, columns, index_column, geometry, mirrors)
+  VALUES (1, 'c0ffee123456', '2024-01-31T12:00:00.000Z',
   '[{"name": "tile", "dtype": "str", "detail": {}}]', '{"name": "", "dtype": "int64", "detail": {}}',
   NULL, '{}');
 INSERT INTO backend (name, parallel_jobs, learned_cap, paused_class, paused_reason, paused_since, retry_at)

@@ -19,7 +19,7 @@ from storage_tools import (
     seconds,
 )
 
-from openeo_jobs.jobs import Asset, Backend, Column, ErrorClass, Outcome, ResultsStatus
+from openeo_jobs.jobs import Asset, Backend, Column, ErrorClass, Mirrored, Outcome, ResultsStatus
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step
 from openeo_jobs.storage.store import JobStore, open_store
@@ -51,14 +51,17 @@ def test_a_database_without_a_campaign_says_so(path: Path) -> None:
         assert store.reports.overview() is None
 
 
-def test_hashes_of_every_mirror_are_kept(store: JobStore) -> None:
-    store.campaigns.record_mirror("a.csv", {"1": 0})
-    store.campaigns.record_mirror("b.csv", {"2": 5, "3": 7})
-    store.campaigns.record_mirror("a.csv", {"4": 9})
+def test_the_latest_contents_of_every_mirror_are_known(store: JobStore) -> None:
+    for number in range(20):
+        store.campaigns.note_mirror("a.csv", str(number), number, is_there=False)
+    store.campaigns.note_mirror("a.csv", "18", 18, is_there=True)
+    store.campaigns.note_mirror("b.csv", "1", 7, is_there=True)
 
     campaign = store.campaigns.load()
     assert campaign is not None
-    assert campaign.mirrors == {"a.csv": {"4": 9}, "b.csv": {"2": 5, "3": 7}}
+    assert [one.content_hash for one in campaign.mirrors["a.csv"]] == [*map(str, range(4, 18)), "19", "18"]
+    assert campaign.mirrors["a.csv"][-1] == Mirrored(content_hash="18", mark=18, is_there=True)
+    assert campaign.mirrors["b.csv"] == (Mirrored(content_hash="1", mark=7, is_there=True),)
 
 
 def test_a_time_that_plain_sql_wrote_without_a_zone_is_utc(store: JobStore, path: Path) -> None:

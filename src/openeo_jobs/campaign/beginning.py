@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,14 +15,14 @@ from openeo_jobs.campaign import importing
 from openeo_jobs.campaign.importing import Found
 from openeo_jobs.campaign.locations import Location
 from openeo_jobs.campaign.mirrors import FileMirror, Mirror, make_mirror
+from openeo_jobs.campaign.objects import save_changes
+from openeo_jobs.campaign.reading import read_together
 from openeo_jobs.campaign.tokens import make_uid
-from openeo_jobs.errors import CampaignExistsError, FrameError, UsageError
-from openeo_jobs.frames import compare, encode_table
+from openeo_jobs.errors import CampaignExistsError, CampaignMovedError, FrameError, UsageError
+from openeo_jobs.frames import Comparison, compare, encode_table
 from openeo_jobs.jobs import Campaign
-from openeo_jobs.policy.writing import may_change_cells
-from openeo_jobs.status import Actor
 from openeo_jobs.storage.store import JobStore
-from openeo_jobs.tables import Table
+from openeo_jobs.tables import Merge, Table
 
 log = logging.getLogger("openeo_jobs")
 
@@ -41,11 +42,9 @@ class Given:
         if self.on_exists not in ON_EXISTS:
             raise UsageError(f"on_exists is one of {_listed(ON_EXISTS)}, not {self.on_exists!r}")
         if self.df is not None and not isinstance(self.df, pd.DataFrame):
-            raise FrameError(
-                f"run_jobs: df is {type(self.df).__name__}; give a pandas.DataFrame with one row per job"
-            )
+            raise FrameError(f"df is {type(self.df).__name__}; give a pandas.DataFrame with one row per job")
         if self.df is not None and self.df.empty:
-            raise FrameError("run_jobs: df has no rows, so there is nothing to run")
+            raise FrameError("df has no rows, so there is nothing to run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +58,8 @@ class Beginning:
 def prepare(location: Location, given: Given) -> Beginning:
     """Read what is to become a campaign, or raise before anything is changed."""
     given.check()
+    if location.mirror is not None and location.job_db is not None:
+        save_changes(location.job_db)
     found = importing.find(location, given.df)
     if found is not None:
         return Beginning(table=found.table, found=found)
@@ -101,26 +102,23 @@ def add_rows(store: JobStore, campaign: Campaign, given: Given, *, at: datetime)
     """Add the rows of a dataframe to a campaign, as `on_exists` says; the same rows again change nothing."""
     if given.df is None or given.on_exists == "skip":
         return campaign
-    jobs = store.jobs.all()
-    comparison = compare(given.df, campaign, jobs, key=given.key)
-    if comparison.is_same or (given.on_exists != "error" and not comparison.has_more):
-        return campaign
-    if given.on_exists == "error":
-        raise CampaignExistsError(
-            f"df does not hold the rows that {store.path} holds: {comparison.describe(campaign)}. Leave df "
-            'out to go on with those; on_exists="append" adds what is new, "update" also takes over cells '
-            'that differ, "skip" leaves the campaign as it is'
-        )
-    free = {job.number for job in jobs if given.on_exists == "update" and may_change_cells(job)}
-    merge = comparison.merge(free.__contains__)
-    campaign = store.campaigns.merge(merge, at=at)
-    changed, kept = comparison.changed.keys() & free, sorted(comparison.changed.keys() - free)
-    log.info("%s: %d rows added, %d changed", store.path, len(merge.new), len(changed))
-    if kept:
-        log.warning(
-            "%d rows keep their cells, such as row %d: %s", len(kept), kept[0], _WHY_KEPT[given.on_exists]
-        )
-    return campaign
+    while True:
+        campaign, jobs = read_together(store, store.jobs.all)
+        comparison = compare(given.df, campaign, jobs, key=given.key)
+        if comparison.is_same or (given.on_exists != "error" and not comparison.has_more):
+            return campaign
+        if given.on_exists == "error":
+            raise CampaignExistsError(
+                f"df does not hold the rows that {store.path} holds: {comparison.describe()}. Leave df out "
+                'to go on with those; on_exists="append" adds what is new, "update" also takes over cells '
+                'that differ, "skip" leaves the campaign as it is'
+            )
+        merge = comparison.merge(changes_rows=given.on_exists == "update")
+        with suppress(CampaignMovedError):
+            kept = store.campaigns.merge(merge, at=at)
+            break
+    _tell_added(store, given, comparison, merge, kept)
+    return store.campaigns.load() or campaign
 
 
 def check_pins(table: Table | None, backend_names: Collection[str]) -> None:
@@ -149,6 +147,17 @@ _WHY_KEPT = {
 }
 
 
+def _tell_added(
+    store: JobStore, given: Given, comparison: Comparison, merge: Merge, kept: Sequence[int]
+) -> None:
+    changed = len(merge.changed) - len(kept)
+    log.info("%s: %d rows added, %d changed", store.path, len(merge.new), changed)
+    left = sorted(kept) if given.on_exists == "update" else comparison.find_changed()
+    if left:
+        why = _WHY_KEPT[given.on_exists]
+        log.warning("%d rows keep their cells, such as row %d: %s", len(left), left[0], why)
+
+
 def _begin(store: JobStore, beginning: Beginning, mirror: Mirror | None, *, at: datetime) -> Campaign:
     if beginning.table is None:
         raise UsageError(f"{store.path} holds no rows yet; give df=, a dataframe with one row per job")
@@ -157,7 +166,7 @@ def _begin(store: JobStore, beginning: Beginning, mirror: Mirror | None, *, at: 
     copy = beginning.found.keep_copy()
     known = mirror.describe() if isinstance(mirror, FileMirror) else None
     campaign = store.campaigns.begin(
-        beginning.table, uid=make_uid(), at=at, actor=Actor.INTERFACE, mirrors=known
+        beginning.table, uid=make_uid(), at=at, taken_over_from=beginning.found.what, mirrors=known
     )
     beginning.found.tell(copy)
     return campaign

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from openeo_jobs.frames import read_edited
-from openeo_jobs.jobs import Campaign
+from openeo_jobs.campaign.reading import read_together
+from openeo_jobs.frames import Edited
+from openeo_jobs.jobs import Campaign, Job, Mirrored
 from openeo_jobs.policy.writing import Refusal, Retry, judge_edit
 from openeo_jobs.status import JobStatus, upstream_word
 from openeo_jobs.storage.store import JobStore
@@ -21,25 +22,52 @@ SHOWN = 5
 
 def take_over_edits(
     store: JobStore,
-    campaign: Campaign,
-    path: Path,
+    read: Callable[[Campaign, Sequence[Job]], Edited],
     *,
-    known: Mapping[str, int],
-    note: tuple[str, str],
-    keep_copy: Callable[[], Path],
+    what: str,
+    mirror: str,
+    content_hash: str,
+    keep_copy: Callable[[], Path | None],
     at: datetime,
 ) -> None:
-    """Take over the edits of the mirror at *path*; the rest is told, and the file kept beside.
+    """Take over what *read* finds in an edited mirror; the rest is told, and the file kept beside.
 
     This is how people restart failed rows: a row that is not active and reads `not_started` gets a new
-    attempt, and a changed order is the order of submission. *known* are the contents that were ours (see
-    `Campaign.mirrors`), *note* is the mirror's name there and the hash of what it holds now.
+    attempt, and a changed order is the order of submission. *content_hash* is of what the mirror holds now.
     """
-    _, jobs = store.jobs.snapshot()
-    edited = read_edited(path, campaign, jobs)
-    then = [store.jobs.statuses_at(mark) for mark in set(known.values())]
-    unsettled = store.jobs.changed_since(min(known.values()))
-    verdicts = [
+    campaign, jobs = read_together(store, store.jobs.all)
+    edited = read(campaign, jobs)
+    verdicts = _judge(store, edited, _last_written(campaign.mirrors.get(mirror, ())))
+    retries = [verdict for verdict in verdicts if isinstance(verdict, Retry)]
+    problems = [*(v.describe() for v in verdicts if isinstance(v, Refusal)), *edited.problems]
+    copy = keep_copy() if problems else None
+    order = [row.job.number for row in edited.rows]
+    reason = f"edited in {Path(what).name}"
+    has_moved = store.retries.take_over(
+        retries, order, mirror=mirror, content_hash=content_hash, reason=reason, at=at
+    )
+    if retries or has_moved or problems:
+        taken = f"{len(retries)} rows are back in line" + (
+            ", and the order is taken over" if has_moved else ""
+        )
+        log.info("%s was edited: %s", what, taken)
+    if problems:
+        told = "; ".join(problems[:SHOWN]) + ("; ..." if problems[SHOWN:] else "")
+        kept = f"; kept as {copy}" if copy is not None else ""
+        log.warning("%s: %d edits are not taken over: %s%s", what, len(problems), told, kept)
+
+
+def _last_written(contents: Sequence[Mirrored]) -> list[Mirrored]:
+    """Return what the mirror may have held before it was edited: what was last there, and what came after."""
+    there = [i for i, one in enumerate(contents) if one.is_there]
+    return list(contents[there[-1] if there else 0 :])
+
+
+def _judge(store: JobStore, edited: Edited, contents: Sequence[Mirrored]) -> list[Retry | Refusal | None]:
+    marks = {one.mark for one in contents} or {0}
+    then = [store.jobs.statuses_at(mark) for mark in marks]
+    unsettled = store.jobs.changed_since(min(marks))
+    return [
         judge_edit(
             row.job,
             row.cells,
@@ -49,15 +77,3 @@ def take_over_edits(
         for row in edited.rows
         if row.cells
     ]
-    retries = [verdict.job for verdict in verdicts if isinstance(verdict, Retry)]
-    problems = [*(v.describe() for v in verdicts if isinstance(v, Refusal)), *edited.problems]
-    copy = keep_copy() if problems else None
-    order = [row.job.number for row in edited.rows]
-    has_moved = store.retries.take_over_edits(
-        retries, order, mirror=note[0], content_hash=note[1], reason=f"edited in {path.name}", at=at
-    )
-    taken = f"{len(retries)} rows are back in line" + (", and the order is taken over" if has_moved else "")
-    log.info("%s was edited: %s", path, taken)
-    if problems:
-        told = "; ".join(problems[:SHOWN]) + ("; ..." if problems[SHOWN:] else "")
-        log.warning("%s: %d edits are not taken over: %s; kept as %s", path, len(problems), told, copy)

@@ -14,7 +14,7 @@ from openeo_jobs.storage.database import path_in_url
 
 DATABASE_SUFFIXES = (".sqlite", ".db")
 MIRROR_SUFFIXES = (".csv", *PARQUET_SUFFIXES)
-_INTERFACE = ("exists", "persist", "count_by_status", "get_by_status", "get_by_indices")
+_INTERFACE = ("exists", "persist", "count_by_status", "get_by_status")  # openeo 0.40 has no more
 
 
 @dataclass(frozen=True, slots=True)

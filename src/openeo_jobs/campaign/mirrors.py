@@ -7,14 +7,17 @@ import logging
 import os
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from openeo_jobs.campaign.edits import take_over_edits
 from openeo_jobs.campaign.locations import Location
 from openeo_jobs.campaign.objects import ObjectMirror
+from openeo_jobs.campaign.reading import read_snapshot
+from openeo_jobs.campaign.tokens import make_token
 from openeo_jobs.errors import MirrorError
-from openeo_jobs.frames import mirror_bytes
+from openeo_jobs.frames import mirror_bytes, read_edited_file
 from openeo_jobs.storage.store import JobStore
 
 log = logging.getLogger("openeo_jobs")
@@ -63,21 +66,20 @@ class FileMirror:
         Raises `MirrorError` for a file that was never ours: it is not overwritten.
         """
         campaign = self._store.campaigns.load()
-        known = campaign.mirrors.get(self._key, {}) if campaign else {}
-        found = _hash(self._path.read_bytes()) if self._path.exists() else None
-        if campaign is None or found is None or found in known:
+        found = _hash_of(self._path)
+        if campaign is None or found is None or self._is_ours(found):
             return
-        if not known:
+        if not campaign.mirrors.get(self._key):
             raise MirrorError(
                 f"{self._path} exists, and was not written from {self._store.path}; it is left as it is. "
                 "Name another output_file, or move it aside to begin a campaign here"
             )
         take_over_edits(
             self._store,
-            campaign,
-            self._path,
-            known=known,
-            note=(self._key, found),
+            partial(read_edited_file, self._path),
+            what=str(self._path),
+            mirror=self._key,
+            content_hash=found,
             keep_copy=self._keep_edited,
             at=at,
         )
@@ -98,24 +100,27 @@ class FileMirror:
         return is_written
 
     def _write(self) -> bool:
-        campaign = self._store.campaigns.load()
-        if campaign is None:
-            return False
-        mark, jobs = self._store.jobs.snapshot()
+        mark, campaign, jobs = read_snapshot(self._store)
         content = mirror_bytes(self._path, campaign, jobs)
-        known, new = campaign.mirrors.get(self._key, {}), _hash(content)
-        found = _hash(self._path.read_bytes()) if self._path.exists() else None
-        if found == new and list(known) == [new]:
+        contents, new = campaign.mirrors.get(self._key, ()), _hash(content)
+        found = _hash_of(self._path)
+        if found == new and contents and contents[-1].content_hash == new and contents[-1].is_there:
             return False
-        if found is not None and known and found not in known:
-            log.warning("%s was edited during a run; kept as %s", self._path, self._keep_edited())
+        if found is not None and not self._is_ours(found):
+            log.warning("%s was edited meanwhile; kept as %s", self._path, self._keep_edited())
         # All are ours until the rename is done: a crash, or a file that is open in Excel, leaves an old one.
-        if new not in known:
-            self._store.campaigns.record_mirror(self._key, {**known, new: mark})
+        self._store.campaigns.note_mirror(self._key, new, mark, is_there=False)
         _replace(self._path, content)
-        self._store.campaigns.record_mirror(self._key, {new: mark})
+        self._store.campaigns.note_mirror(self._key, new, mark, is_there=True)
         self._tell()
         return True
+
+    def _is_ours(self, content_hash: str) -> bool:
+        """Say whether we know this content; asked after it was read, as others may write as well."""
+        campaign = self._store.campaigns.load()
+        contents = campaign.mirrors.get(self._key, ()) if campaign is not None else ()
+        known = [*(one for one in contents if not one.is_edit), *contents[-1:]]
+        return any(one.content_hash == content_hash for one in known)
 
     def _keep_edited(self) -> Path:
         """Keep the edited file beside it; copies that are there already are not overwritten."""
@@ -140,7 +145,9 @@ def _name_beside(path: Path, database: Path) -> str:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    """Write a file under a name that nobody else uses, and rename it; a link keeps leading to it."""
+    path = path.resolve()
+    temporary = path.with_name(f".{path.name}.{make_token()}.part")
     try:
         with temporary.open("wb") as file:
             file.write(content)
@@ -149,6 +156,13 @@ def _replace(path: Path, content: bytes) -> None:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _hash_of(path: Path) -> str | None:
+    try:
+        return _hash(path.read_bytes())
+    except FileNotFoundError:
+        return None
 
 
 def _hash(content: bytes) -> str:

@@ -54,9 +54,16 @@ def _read_csv(path: Path) -> Any:
 def _read_parquet(path: Path) -> Any:
     import pyarrow.parquet
 
-    if b"geo" in (pyarrow.parquet.read_metadata(path).metadata or {}):
-        return geometry.read_geo_parquet(path)
-    return pd.read_parquet(path)
+    is_geo = b"geo" in (pyarrow.parquet.read_metadata(path).metadata or {})
+    frame = geometry.read_geo_parquet(path) if is_geo else pd.read_parquet(path)
+    return frame.assign(**{name: frame[name].map(_to_lists) for name in frame.select_dtypes(object).columns})
+
+
+def _to_lists(cell: Any) -> Any:
+    """Return a cell of Parquet, which knows lists as arrays, as it was before."""
+    if hasattr(cell, "tolist"):
+        cell = cell.tolist()
+    return [_to_lists(item) for item in cell] if isinstance(cell, list) else cell
 
 
 def _check_is_whole(path: Path) -> None:
@@ -74,7 +81,11 @@ def _check_is_whole(path: Path) -> None:
 def _check_is_campaign(frame: pd.DataFrame) -> None:
     missing = [name for name in ("id", "backend_name", "status") if name not in frame.columns]
     if missing:
-        raise ValueError(f"it has no column {', '.join(missing)}, so no job manager wrote it")
+        names = ", ".join(map(str, frame.columns[:5]))
+        raise ValueError(
+            f"it has no column {', '.join(missing)}, so no job manager wrote it, or a spreadsheet has put "
+            f"something else than commas between the columns (they are: {names})"
+        )
     if frame.empty:
         raise ValueError("it has no rows")
 

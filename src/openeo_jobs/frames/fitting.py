@@ -9,6 +9,7 @@ import pandas as pd
 
 from openeo_jobs.frames import geometry
 from openeo_jobs.frames.columns import Array, build_array, describe_column, to_index
+from openeo_jobs.frames.matching import is_missing_text
 from openeo_jobs.frames.names import check_shape, find_columns_beside, find_own_columns
 from openeo_jobs.frames.refusal import RefusedError, raise_problems
 from openeo_jobs.frames.rows import decode_frame
@@ -103,6 +104,10 @@ def _is_text(value: object) -> bool:
 
 
 def _cast(given: pd.Series[Any], dtype: Any) -> pd.Series[Any]:
+    if pd.api.types.infer_dtype(given, skipna=True) == "string":
+        given = given.astype(object).mask(given.map(is_missing_text), None)
+    if given.dtype in ("float16", "float32"):
+        given = given.astype(str).astype("float64")  # 0.1, not 0.10000000149
     try:
         cast = given.astype(dtype)
     except (TypeError, ValueError, OverflowError):

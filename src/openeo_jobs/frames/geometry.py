@@ -88,21 +88,24 @@ def is_wkt(text: object) -> bool:
     return isinstance(text, str) and shapely.from_wkt(text, on_invalid="ignore") is not None
 
 
-def round_wkt(text: str, digits: int) -> str:
+def round_wkt(text: str, decimals: int) -> str:
     """Return well-known text with rounded coordinates; any other text as it is."""
     import shapely
 
     found = shapely.from_wkt(text, on_invalid="ignore")
-    return text if found is None else str(shapely.to_wkt(found, rounding_precision=digits - 3))
+    return text if found is None else str(shapely.to_wkt(found, rounding_precision=decimals))
 
 
 def make_geo_frame(frame: Any, geometry: str) -> Any:
     """Return a dataframe whose column *geometry* holds well-known text as a GeoDataFrame, without a CRS."""
     import geopandas
+    import shapely
 
-    return geopandas.GeoDataFrame(
-        frame.assign(**{geometry: geopandas.GeoSeries.from_wkt(frame[geometry])}), geometry=geometry
-    )
+    try:
+        geometries = geopandas.GeoSeries.from_wkt(frame[geometry])
+    except shapely.errors.ShapelyError as error:
+        raise ValueError(f"column {geometry!r} holds something that is no geometry: {error}") from error
+    return geopandas.GeoDataFrame(frame.assign(**{geometry: geometries}), geometry=geometry)
 
 
 def read_geo_parquet(path: Path) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -51,6 +51,11 @@ def build_frame(campaign: Campaign, jobs: Iterable[Job], columns: Mapping[str, A
     return frame
 
 
+def fits(campaign: Campaign, jobs: Sequence[Job]) -> bool:
+    """Say whether these jobs, which were read together, have a cell for each column of the campaign."""
+    return not jobs or len(json.loads(jobs[0].params)) == len(campaign.columns)
+
+
 def to_series(job: Job, campaign: Campaign, tracked: Mapping[str, Any] | None = None) -> pd.Series[Any]:
     """Make the row that callbacks and hooks get: the user's cells, then what is *tracked* of the job.
 
@@ -59,9 +64,10 @@ def to_series(job: Job, campaign: Campaign, tracked: Mapping[str, Any] | None = 
     `track_values` finds.
     """
     names = [column.name for column in campaign.columns]
-    cells = dict(zip(names, decode_value(json.loads(job.params)), strict=True))
+    # A job that was read before somebody added a column has no cell for it yet.
+    cells = dict(zip(names, decode_value(json.loads(job.params)), strict=False))
     values = {**(track_values(job) if tracked is None else tracked), **cells}
-    order = [*names, *(name for name in values if name not in cells)]
+    order = [*cells, *(name for name in values if name not in cells)]
     return pd.Series(
         build_object_array([values[name] for name in order]),
         index=order,

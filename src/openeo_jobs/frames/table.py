@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import pandas as pd
 
@@ -14,9 +13,9 @@ from openeo_jobs.frames.columns import describe_column, encode_cells
 from openeo_jobs.frames.names import check_shape, find_columns_beside, find_own_columns
 from openeo_jobs.frames.refusal import RefusedError, raise_problems
 from openeo_jobs.frames.tracked import find_problems, find_usage_columns, is_in_progress, read_tracked
-from openeo_jobs.frames.values import Json, dump_json
+from openeo_jobs.frames.values import Json
 from openeo_jobs.jobs import Column
-from openeo_jobs.tables import NewJob, Table, Tracked
+from openeo_jobs.tables import NewJob, Table, Tracked, dump_cells, priority_of
 
 
 def encode_table(df: pd.DataFrame) -> Table:
@@ -40,7 +39,7 @@ def encode_table(df: pd.DataFrame) -> Table:
     return Table(
         columns=columns,
         index=index,
-        jobs=tuple(_make_jobs(df, labels, cells, tracked)),
+        jobs=tuple(_make_jobs(df, labels, columns, cells, tracked)),
         geometry=geometry.find_active_geometry(df),
     )
 
@@ -82,17 +81,21 @@ _NOTHING: tuple[Column, list[Json]] = Column(name="", dtype=""), []
 
 
 def _make_jobs(
-    df: pd.DataFrame, labels: list[Json], cells: tuple[list[Json], ...], tracked: list[Tracked] | None
+    df: pd.DataFrame,
+    labels: list[Json],
+    columns: Sequence[Column],
+    cells: Sequence[list[Json]],
+    tracked: list[Tracked] | None,
 ) -> Iterator[NewJob]:
     rows = zip(*cells, strict=True) if cells else ([] for _ in labels)
-    pins, priorities = _find_pinned_backends(df, tracked), _find_priorities(df)
+    pins = _find_pinned_backends(df, tracked)
     progress: list[Tracked | None] = [None] * len(df) if tracked is None else [*tracked]
-    for label, row, pin, priority, one in zip(labels, rows, pins, priorities, progress, strict=True):
+    for label, row, pin, one in zip(labels, rows, pins, progress, strict=True):
         yield NewJob(
-            params=dump_json(row),
-            index_label=dump_json(label),
+            params=dump_cells(row),
+            index_label=dump_cells(label),
             pinned_backend=pin,
-            priority=priority,
+            priority=priority_of(row, columns),
             tracked=one,
         )
 
@@ -108,14 +111,3 @@ def _find_pinned_backends(df: pd.DataFrame, tracked: list[Tracked] | None) -> li
         if name.casefold() == "backend_name":
             return [str(value) if isinstance(value, str) else None for value in df[name].tolist()]
     return [None] * len(df)
-
-
-def _find_priorities(df: pd.DataFrame) -> list[float]:
-    if "priority" not in df.columns:
-        return [0.0] * len(df)
-    return [read_priority(value) for value in df["priority"].tolist()]
-
-
-def read_priority(value: Any) -> float:
-    """Return a number as it is; text, and what is missing, are no priority."""
-    return float(value) if isinstance(value, int | float) and value == value else 0.0

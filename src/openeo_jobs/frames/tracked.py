@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -99,21 +100,31 @@ def read_word(word: str | None, *, has_id: bool) -> tuple[JobStatus, str | None]
 
 def read_row(facts: Mapping[str, Any], usage: Mapping[str, Any]) -> Tracked:
     """Return what the documented cells of a row say, and its usage."""
-    batch_job_id = None if facts["id"] is None else str(facts["id"])
-    status, user_status = read_word(facts["status"], has_id=batch_job_id is not None)
+    known = read_facts(facts)
+    status, user_status = read_word(facts["status"], has_id=known.batch_job_id is not None)
     if status is JobStatus.NOT_STARTED:
         return Tracked(user_status=user_status)
-    costs = facts["costs"]
+    used = {name: value for name, value in usage.items() if value is not None}
+    return replace(known, status=status, user_status=user_status, usage=used)
+
+
+def read_facts(cells: Mapping[str, Any]) -> Tracked:
+    """Return what the documented cells of a row say, but for its status and usage."""
+    costs = cells["costs"]
     return Tracked(
-        status=status,
-        user_status=user_status,
-        batch_job_id=batch_job_id,
-        backend_name=None if facts["backend_name"] is None else str(facts["backend_name"]),
-        start_time=read_instant(facts["start_time"]),
-        running_start_time=read_instant(facts["running_start_time"]),
+        batch_job_id=read_id(cells["id"]),
+        backend_name=None if cells["backend_name"] is None else str(cells["backend_name"]),
+        start_time=read_instant(cells["start_time"]),
+        running_start_time=read_instant(cells["running_start_time"]),
         costs=float(costs) if isinstance(costs, int | float) else None,
-        usage={name: value for name, value in usage.items() if value is not None},
     )
+
+
+def read_id(cell: Any) -> str | None:
+    """Return the id of a batch job; a column of numbers that misses some is read as one of floats."""
+    if cell is None:
+        return None
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def read_instant(value: Any) -> datetime | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -80,10 +79,6 @@ def decode_value(cell: Json) -> Any:
             f"a cell is of the kind {cell['$']!r}, which this version of openeo-jobs does not know"
         )
     return read(cell)
-
-
-dump_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
-"""Write JSON as it is stored: strict, and as short as it can be."""
 
 
 def _reduce(value: Any) -> Any:

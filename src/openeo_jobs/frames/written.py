@@ -2,127 +2,126 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+import json
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
 
+from openeo_jobs.errors import FrameError
 from openeo_jobs.frames.columns import encode_cells
-from openeo_jobs.frames.comparison import append_cells, as_new, cells_of, encode_new_columns
+from openeo_jobs.frames.comparison import cells_of, encode_new_columns, find_changes, texts_of
 from openeo_jobs.frames.fitting import LEAD, fit_columns, fit_index
+from openeo_jobs.frames.matching import match
 from openeo_jobs.frames.names import OUTPUT_COLUMNS, RESERVED_COLUMNS, check_shape
 from openeo_jobs.frames.refusal import raise_problems
 from openeo_jobs.frames.rows import decode_frame, track_values
-from openeo_jobs.frames.table import read_priority
 from openeo_jobs.frames.tracked import (
     find_problems,
     read_cell,
+    read_facts,
+    read_id,
     read_instant,
     read_row,
     read_usage,
     read_word,
     reads_as_usage,
 )
-from openeo_jobs.frames.values import dump_json
-from openeo_jobs.jobs import Campaign, Column, Job
+from openeo_jobs.frames.values import Json
+from openeo_jobs.jobs import Campaign, Job
 from openeo_jobs.status import JobStatus
-from openeo_jobs.tables import Merge, NewJob, Tracked, Written
+from openeo_jobs.tables import Change, Merge, NewColumn, NewJob, Written, dump_cells, priority_of
 
 _INSTANTS = ("start_time", "running_start_time")
+_NO_USAGE = frozenset({"id", "backend_name", "status", "costs", *_INSTANTS})
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Handed:
-    """What was handed out: the campaign, its jobs as they were then, by number, and all of them on demand."""
+    """What a frame is held against: its rows as they were handed out, by number, and all there are.
+
+    `is_ours`: the frame was handed out, so that its labels are ours. `earlier` returns how a row was handed
+    out before, where it is not known which of them the frame was.
+    """
 
     campaign: Campaign
     jobs: Mapping[int, Job]
     load_all: Callable[[], Sequence[Job]]
+    is_ours: bool
+    earlier: Callable[[int], Sequence[Job]]
+
+
+def number_of(label: object) -> int | None:
+    """Return the number of the row that a label of a handed out frame means; those begin at 0."""
+    if isinstance(label, bool | str) or not hasattr(label, "__int__"):
+        return None
+    number = int(label)
+    return number + 1 if number == label else None
 
 
 def find_written(df: pd.DataFrame, handed: Handed) -> tuple[Merge, list[Written]]:
-    """Return what *df* adds to the campaign, and what it says in the documented columns of its rows.
+    """Return what *df* adds to the campaign, and what it says otherwise of its rows.
 
-    A row is the one that its label names (numbers begin at 1, labels at 0), if a cell of the user's agrees;
-    the one with the same cells, if it has been given another label; else a new one. Raises `FrameError` for
-    what does not fit the campaign.
+    A row is the one that has its `id`, or its label and the same cells; else one with the same cells; else,
+    if it has the documented columns, the one of its label, in which cells were changed. What is none of these
+    is new. Raises `FrameError` for what does not fit the campaign.
     """
     check_shape(df)
     sheet = _read_sheet(df, handed)
     owners = _identify(sheet, handed)
-    columns, extended, extras = _find_new_columns(df, sheet, owners, handed)
-    changed: dict[int, NewJob] = dict(extended)
     written, new = [], []
     for i, job in enumerate(owners):
-        params = append_cells(sheet.params[i], extras[i]) if extras else sheet.params[i]
         if job is None:
-            new.append(_make_new(sheet, i, params))
-            continue
-        one = _compare_tracked(job, sheet.tracked[i])
-        pin = job.pinned_backend
-        if one.tracked.status is JobStatus.NOT_STARTED and "backend_name" in one.columns:
-            pin, one = one.tracked.backend_name, replace(one, columns=one.columns - {"backend_name"})
-        if pin != job.pinned_backend or cells_of(sheet.params[i]) != cells_of(job.params):
-            changed[job.number] = as_new(
-                job, params=params, pinned_backend=pin, priority=sheet.priorities[i] or job.priority
-            )
-        if one.columns:
+            new.append(_make_new(sheet, i, handed))
+        elif (one := _compare(sheet, i, job, handed)) is not None:
             written.append(one)
-    raise_problems([*find_problems([n.tracked for n in new if n.tracked], range(len(new)))], lead=LEAD)
-    return Merge(columns=columns, new=tuple(new), changed=changed), written
+    labels = [label for label, job in zip(sheet.labels, owners, strict=True) if job is None]
+    raise_problems([*find_problems([row.tracked for row in new if row.tracked], labels)], lead=LEAD)
+    merge = Merge(known=len(handed.campaign.columns), columns=sheet.new_columns, new=tuple(new))
+    return merge, written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Sheet:
-    """A frame, read row by row: the user's cells, and those of the documented columns that it has."""
+    """A frame, read row by row: the user's cells, those of new columns, and the documented ones it has."""
 
     labels: list[Any]
     params: list[str]
-    priorities: list[float | None]
+    more: list[list[Json]]
+    new_columns: tuple[NewColumn, ...]
     tracked: list[dict[str, Any]]
-    new_columns: list[str]
-    index_labels: Callable[[Sequence[int]], list[str]] = field(repr=False)
 
 
 def _read_sheet(df: pd.DataFrame, handed: Handed) -> _Sheet:
     campaign, names = handed.campaign, [column.name for column in handed.campaign.columns]
     labels = df.index.tolist()
-    jobs = [job for label in labels if (job := handed.jobs.get(_number_of(label))) is not None]
-    stored = decode_frame(campaign, jobs)
-    own = _with_missing_columns(df, stored, jobs, names)
-    fitted = fit_columns(own, campaign, stored)
+    jobs = [handed.jobs.get(number_of(label) or 0) for label in labels]
+    known = [job for job in jobs if job is not None]
+    stored = decode_frame(campaign, known)
+    fitted = fit_columns(_with_own_columns(df, stored, jobs, names), campaign, stored)
     cells = [encode_cells(pd.Series(fitted[c.name]), c.detail) for c in campaign.columns]
-    rows = [list(row) for row in zip(*cells, strict=True)] if cells else [[] for _ in labels]
-    usage, new_columns = _sort_other_columns(df, names, jobs)
-    known = [name for name in (*OUTPUT_COLUMNS, *usage) if name in df.columns and name not in names]
-    priority = names.index("priority") if "priority" in names else None
-
-    def encode_labels(positions: Sequence[int]) -> list[str]:
-        index = fit_index(df.index[list(positions)], campaign, stored)
-        return [dump_json(cell) for cell in encode_cells(index, campaign.index.detail)]
-
+    usage, others = _sort_other_columns(df, names, known)
+    documented = [name for name in (*OUTPUT_COLUMNS, *usage) if name in df.columns and name not in names]
+    columns, more = encode_new_columns(df, others)
+    values = [df[name].map(read_cell).tolist() for name in documented]
     return _Sheet(
         labels=labels,
-        params=[dump_json(row) for row in rows],
-        priorities=[None if priority is None else read_priority(row[priority]) for row in rows],
-        tracked=[
-            dict(zip(known, values, strict=True))
-            for values in zip(*(map(read_cell, df[name].tolist()) for name in known), strict=True)
-        ]
-        if known
+        params=[dump_cells(row) for row in zip(*cells, strict=True)] if cells else ["[]" for _ in labels],
+        more=more,
+        new_columns=columns,
+        tracked=[dict(zip(documented, row, strict=True)) for row in zip(*values, strict=True)]
+        if values
         else [{} for _ in labels],
-        new_columns=new_columns,
-        index_labels=encode_labels,
     )
 
 
-def _with_missing_columns(
-    df: pd.DataFrame, stored: pd.DataFrame, jobs: Sequence[Job], names: Sequence[str]
+def _with_own_columns(
+    df: pd.DataFrame, stored: pd.DataFrame, jobs: Sequence[Job | None], names: Sequence[str]
 ) -> pd.DataFrame:
     """Return *df* with those of the campaign's columns that it lacks, as they were handed out."""
     missing = [name for name in names if name not in df.columns]
-    if not missing or len(jobs) != len(df):
+    if not missing or None in jobs:
         return df
     return df.assign(**{name: stored[name].array for name in missing})
 
@@ -142,79 +141,94 @@ def _sort_other_columns(
     return usage, new
 
 
-def _number_of(label: object) -> int:
-    """Return the number of the row that a label names; 0 for none."""
-    is_number = isinstance(label, int) and not isinstance(label, bool)
-    return label + 1 if is_number else 0  # type: ignore[operator]
-
-
 def _identify(sheet: _Sheet, handed: Handed) -> list[Job | None]:
     """Return the job that each row is; None for a new one."""
-    owners: list[Job | None] = []
-    strangers, taken = [], set()
-    for i, label in enumerate(sheet.labels):
-        job = handed.jobs.get(_number_of(label))
-        is_same = job is not None and cells_of(job.params) == cells_of(sheet.params[i])
-        owners.append(job if is_same and job is not None and job.number not in taken else None)
-        if owners[i] is None:
-            strangers.append(i)
-        else:
-            taken.add(_number_of(label))
-    if strangers:
-        by_cells = _find_unique_cells(handed.load_all())
-        for i in strangers:
-            owners[i] = _claim(sheet, i, handed, by_cells, taken)
+    labelled = [handed.jobs.get(number_of(label) or 0) for label in sheet.labels]
+    cells = [cells_of(params) for params in sheet.params]
+    if all(job is not None and cells_of(job.params) == own for job, own in zip(labelled, cells, strict=True)):
+        numbers = [job.number for job in labelled if job is not None]
+        if len(set(numbers)) == len(numbers):
+            return labelled
+    jobs = list({job.number: job for job in [*handed.load_all(), *handed.jobs.values()]}.values())
+    found = match(_passes(sheet, jobs, handed), len(sheet.labels))
+    owners = [jobs[place] if place is not None else None for place in found]
+    _refuse_twins(sheet, owners, labelled, is_ours=handed.is_ours)
     return owners
 
 
-def _claim(
-    sheet: _Sheet, i: int, handed: Handed, by_cells: Mapping[tuple[str, ...], Job], taken: set[int]
-) -> Job | None:
-    """Find the job of a row whose cells are not those of the row of its label."""
-    cells = cells_of(sheet.params[i])
-    twin, named = by_cells.get(cells), handed.jobs.get(_number_of(sheet.labels[i]))
-    is_changed = named is not None and any(map(str.__eq__, cells, cells_of(named.params)))
-    found = twin if twin is not None else named if is_changed else None
-    if found is None or found.number in taken:
-        return None
-    taken.add(found.number)
-    return handed.jobs.get(found.number, found)
+def _passes(sheet: _Sheet, jobs: Sequence[Job], handed: Handed) -> list[tuple[Any, Any]]:
+    numbers: list[Hashable] = [job.number for job in jobs]
+    labels = [number_of(label) for label in sheet.labels]
+    exact, exact_of = [cells_of(row) for row in sheet.params], [cells_of(job.params) for job in jobs]
+    ids = [row.get("id") for row in sheet.tracked]
+    passes: list[tuple[Any, Any]] = [
+        (ids, [job.batch_job_id for job in jobs]),
+        ([*zip(labels, exact, strict=True)], [*zip(numbers, exact_of, strict=True)]),
+        (exact, exact_of),
+    ]
+    if not handed.is_ours:  # it may have been in a file
+        plain = [texts_of(row) for row in sheet.params]
+        plain_of = [texts_of(job.params) for job in jobs]
+        passes += [
+            ([*zip(labels, plain, strict=True)], [*zip(numbers, plain_of, strict=True)]),
+            (plain, plain_of),
+        ]
+    of_handed = [label if "status" in row else None for label, row in zip(labels, sheet.tracked, strict=True)]
+    return [*passes, (of_handed, numbers)]
 
 
-def _find_unique_cells(jobs: Sequence[Job]) -> dict[tuple[str, ...], Job]:
-    """Return the jobs by their cells, if those tell all of them apart."""
-    by_cells = {cells_of(job.params): job for job in jobs}
-    return by_cells if len(by_cells) == len(jobs) else {}
+def _refuse_twins(
+    sheet: _Sheet, owners: Sequence[Job | None], labelled: Sequence[Job | None], *, is_ours: bool
+) -> None:
+    """Raise for rows that were handed out, and are no row any more: nobody wants them to run once more."""
+    raise_problems(
+        [
+            f"row {sheet.labels[i]!r} is there twice, or has lost its index and has other cells"
+            for i, job in enumerate(labelled)
+            if owners[i] is None
+            and job is not None
+            and (is_ours or (sheet.tracked[i] and cells_of(job.params) == cells_of(sheet.params[i])))
+        ],
+        lead=LEAD,
+    )
 
 
-def _find_new_columns(
-    df: pd.DataFrame, sheet: _Sheet, owners: Sequence[Job | None], handed: Handed
-) -> tuple[tuple[Column, ...], dict[int, NewJob], list[list[Any]]]:
-    """Return all columns, the campaign's rows with cells for new ones, and those cells for each of *df*."""
-    if not sheet.new_columns:
-        return handed.campaign.columns, {}, []
-    positions = {job.number: i for i, job in enumerate(owners) if job is not None}
-    jobs = handed.load_all()
-    order = [*(positions.get(job.number, -1) for job in jobs), *range(len(df))]
-    columns, cells = encode_new_columns(df, sheet.new_columns, order)
-    extended = {
-        job.number: as_new(job, params=append_cells(job.params, more))
-        for job, more in zip(jobs, cells[: len(jobs)], strict=True)
-    }
-    return (*handed.campaign.columns, *columns), extended, cells[len(jobs) :]
-
-
-def _make_new(sheet: _Sheet, i: int, params: str) -> NewJob:
+def _make_new(sheet: _Sheet, i: int, handed: Handed) -> NewJob:
     facts = {name: sheet.tracked[i].get(name) for name in OUTPUT_COLUMNS}
-    tracked = read_row(facts, {**_read_usages(sheet.tracked[i])})
+    tracked = read_row(facts, _read_usages(sheet.tracked[i]))
     pin = facts["backend_name"] if tracked.status is JobStatus.NOT_STARTED else None
+    params = [*json.loads(sheet.params[i]), *sheet.more[i]]
+    columns = [*handed.campaign.columns, *(new.column for new in sheet.new_columns)]
     return NewJob(
-        params=params,
-        index_label=sheet.index_labels([i])[0],
+        params=dump_cells(params),
+        index_label=_label_new(sheet.labels[i], handed),
         pinned_backend=None if pin is None else str(pin),
-        priority=sheet.priorities[i] or 0.0,
+        priority=priority_of(params, columns),
         tracked=tracked,
     )
+
+
+def _label_new(label: Any, handed: Handed) -> str:
+    """Return the index label of a new row: its own where the campaign's index can have it, else none."""
+    campaign, stored = handed.campaign, decode_frame(handed.campaign, handed.jobs.values())
+    try:
+        own = fit_index(pd.Index([label], tupleize_cols=False), campaign, stored)
+    except FrameError:
+        own = fit_index(pd.Index([None], tupleize_cols=False), campaign, stored)
+    return dump_cells(encode_cells(own, campaign.index.detail)[0])
+
+
+def _compare(sheet: _Sheet, i: int, job: Job, handed: Handed) -> Written | None:
+    """Return what row *i* says of its job that is other than it was handed out; None: nothing."""
+    known = len(handed.campaign.columns)
+    cells = find_changes(sheet.params[i], job, cells_of if handed.is_ours else texts_of)
+    cells |= {known + n: cell for n, cell in enumerate(sheet.more[i])}
+    one = _compare_tracked(job, sheet.tracked[i])
+    if one.columns and not handed.is_ours:
+        before = [_compare_tracked(state, sheet.tracked[i]) for state in handed.earlier(job.number)]
+        one = replace(one, is_outdated=any(not state.columns for state in before))
+    one = replace(one, change=Change(cells=cells))
+    return one if one.columns or cells else None
 
 
 def _compare_tracked(job: Job, cells: Mapping[str, Any]) -> Written:
@@ -228,16 +242,7 @@ def _compare_tracked(job: Job, cells: Mapping[str, Any]) -> Written:
     elif "status" in differing:
         status, user_status = read_word(str(now["status"]), has_id=now["id"] is not None)
         status = job.status if user_status is not None else status
-    costs = now["costs"]
-    tracked = Tracked(
-        status=status,
-        user_status=user_status,
-        batch_job_id=None if now["id"] is None else str(now["id"]),
-        backend_name=None if now["backend_name"] is None else str(now["backend_name"]),
-        **{name: read_instant(now[name]) for name in _INSTANTS},
-        costs=float(costs) if isinstance(costs, int | float) else None,
-        usage=_read_usages(now),
-    )
+    tracked = replace(read_facts(now), status=status, user_status=user_status, usage=_read_usages(now))
     return Written(job=job, tracked=tracked, columns=frozenset(differing))
 
 
@@ -245,6 +250,8 @@ def _reads(name: str, cell: Any) -> Any:
     """Return what a cell says, so that equal means unchanged."""
     if name in _INSTANTS and cell is not None:
         return read_instant(cell) or cell
+    if name == "id":
+        return read_id(cell)
     return cell if cell is None or isinstance(cell, int | float) else str(cell)
 
 
@@ -255,5 +262,5 @@ def _read_usages(cells: Mapping[str, Any]) -> dict[str, Any]:
 
 def _iterate_usages(cells: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, cell in cells.items():
-        if name not in ("id", "backend_name", "status", "costs", *_INSTANTS) and cell is not None:
+        if name not in _NO_USAGE and cell is not None:
             yield name, read_usage(cell) or str(cell)

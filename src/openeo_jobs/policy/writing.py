@@ -24,9 +24,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """The row goes back in line."""
+    """The row goes back in line, for another backend if one is named."""
 
     job: Job
+    pinned_backend: str | None = None
 
 
 def may_change_cells(job: Job) -> bool:
@@ -42,19 +43,30 @@ def word_of(job: Job) -> str:
 def judge_written(written: Written, now: Job) -> Refusal | None:
     """Say why what was written into a row is refused, as the row is *now*; None: it is taken over."""
     old, new = written.job, written.tracked
+    has_status = "status" in written.columns
     reason = None
     if now.status is JobStatus.SUBMITTING:
         reason = "is being created, or it is not known yet whether it was; nothing is changed meanwhile"
-    elif _attempt_of(now) != _attempt_of(old) or (
-        "status" in written.columns and (now.status, now.user_status) != (old.status, old.user_status)
+    elif (
+        written.is_outdated
+        or (written.columns and _attempt_of(now) != _attempt_of(old))
+        or (has_status and _words_of(now) not in (_words_of(old), (new.status, new.user_status)))
     ):
-        reason = f"has moved since it was read: it was {word_of(old)!r}, and is {word_of(now)!r} now"
-    elif new.status in POLLED and not (new.batch_job_id and new.backend_name):
+        reason = _has_moved(old, now)
+    elif has_status and new.status in POLLED and not (new.batch_job_id and new.backend_name):
         missing = "backend_name" if new.batch_job_id else "id"
         reason = f"cannot be {new.status.value!r} without {missing}"
     elif new.status is JobStatus.NOT_STARTED and "id" in written.columns and new.batch_job_id:
         reason = f"cannot have the id {new.batch_job_id} while it is {new.status.value!r}"
     return Refusal(job=now, reason=reason) if reason is not None else None
+
+
+def _words_of(job: Job) -> tuple[JobStatus, str | None]:
+    return job.status, job.user_status
+
+
+def _has_moved(old: Job, now: Job) -> str:
+    return f"has moved since it was read: it was {word_of(old)!r}, and is {word_of(now)!r} now"
 
 
 def is_new_attempt(written: Written, now: Job) -> bool:
@@ -73,17 +85,23 @@ def judge_edit(
     *words_then* are the status words that the mirror may have shown when it was last written: a row that
     still reads so was not edited. *is_settled*: nothing has happened to the row since.
     """
-    word = cells.get("status")
-    if word is not None and word not in words_then:
-        if word != JobStatus.NOT_STARTED:
-            return Refusal(job=job, reason=f"stays {word_of(job)!r}: a file cannot make it {word!r}")
-        if job.status in ACTIVE:
-            return Refusal(job=job, reason=f"is {word_of(job)!r}: an active row is never reset by a file")
-        return Retry(job=job)
+    word = cells.get("status", "").strip().casefold()
+    if word and word not in words_then:
+        return _judge_word(job, word, cells, has_moved=upstream_word(job.status) not in words_then)
     others = sorted(set(cells) - {"status"})
     if others and is_settled:
         return Refusal(job=job, reason=f"keeps its {', '.join(others)}: a file cannot change it")
     return None
+
+
+def _judge_word(job: Job, word: str, cells: Mapping[str, str], *, has_moved: bool) -> Retry | Refusal:
+    if word != JobStatus.NOT_STARTED:
+        return Refusal(job=job, reason=f"stays {word_of(job)!r}: a file cannot make it {word!r}")
+    if job.status in ACTIVE:
+        return Refusal(job=job, reason=f"is {word_of(job)!r}: an active row is never reset by a file")
+    if has_moved:
+        return Refusal(job=job, reason=f"has moved since the file was written: it is {word_of(job)!r} now")
+    return Retry(job=job, pinned_backend=cells.get("backend_name") or None)
 
 
 def _attempt_of(job: Job) -> int | None:

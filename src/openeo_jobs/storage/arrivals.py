@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,13 +10,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from openeo_jobs.errors import CampaignMovedError
 from openeo_jobs.jobs import Column, ResultsStatus
+from openeo_jobs.policy.writing import may_change_cells
 from openeo_jobs.status import Actor, JobStatus
 from openeo_jobs.storage.attempts import insert_tracked_attempt, point_to
 from openeo_jobs.storage.backends import ensure_backends
+from openeo_jobs.storage.rows import SELECT_JOBS, columns_from, job_from
 from openeo_jobs.storage.schema import campaign, job
 from openeo_jobs.storage.views import create_views
-from openeo_jobs.tables import Merge, NewJob, Tracked
+from openeo_jobs.tables import Change, Merge, NewJob, Tracked, dump_cells, priority_of
 
 
 def insert_jobs(
@@ -38,15 +42,50 @@ def insert_jobs(
         point_to(connection, new.number, attempt_id)
 
 
-def merge_rows(connection: sa.Connection, merge: Merge, *, at: datetime, actor: Actor, reason: str) -> None:
-    """Store what a dataframe adds to the campaign: columns, cells, rows."""
-    known = len(connection.execute(sa.select(campaign.c.columns)).scalar_one())
-    if merge.changed:
-        connection.execute(_UPDATE_CELLS, [_cells(number, row) for number, row in merge.changed.items()])
+def merge_rows(
+    connection: sa.Connection, merge: Merge, *, at: datetime, actor: Actor, reason: str
+) -> list[int]:
+    """Store what a dataframe adds to the campaign; return the rows that keep their cells.
+
+    Raises `CampaignMovedError` where the campaign has got columns that *merge* does not know.
+    """
+    columns = columns_from(connection.execute(sa.select(campaign.c.columns)).scalar_one())
+    if len(columns) != merge.known:
+        raise CampaignMovedError("the campaign has got other columns meanwhile; try again")
+    columns = (*columns, *(new.column for new in merge.columns))
+    if merge.columns:
+        _append_cells(connection, [new.missing for new in merge.columns])
+        connection.execute(sa.update(campaign).values(columns=describe_columns(columns)))
+        create_views(connection, columns)
+    kept = []
+    for number, change in merge.changed.items():
+        is_new_only = not change.is_pinned_anew and min(change.cells) >= merge.known
+        one = connection.execute(SELECT_JOBS.where(job.c.id == number)).one()
+        if is_new_only or may_change_cells(job_from(one)):
+            change_cells(connection, number, change, columns)
+        else:
+            kept.append(number)
     insert_jobs(connection, merge.new, at=at, actor=actor, reason=reason)
-    if len(merge.columns) > known:
-        connection.execute(sa.update(campaign).values(columns=describe_columns(merge.columns)))
-        create_views(connection, merge.columns)
+    if merge.columns or merge.changed or merge.new:
+        count_edition(connection)
+    return kept
+
+
+def change_cells(connection: sa.Connection, number: int, change: Change, columns: Sequence[Column]) -> None:
+    """Change cells of a row, and what follows from them, to what they are in *change*."""
+    values: dict[str, Any] = {"pinned_backend": change.pinned_backend} if change.is_pinned_anew else {}
+    if change.cells:
+        cells = json.loads(connection.execute(sa.select(job.c.params).where(job.c.id == number)).scalar_one())
+        for place, cell in change.cells.items():
+            cells[place] = cell
+        values |= {"params": dump_cells(cells), "priority": priority_of(cells, columns)}
+    if values:
+        connection.execute(sa.update(job).where(job.c.id == number).values(values))
+
+
+def count_edition(connection: sa.Connection) -> None:
+    """Store that columns, cells, pins or the order of rows have changed."""
+    connection.execute(sa.update(campaign).values(edition=campaign.c.edition + 1))
 
 
 def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
@@ -54,24 +93,14 @@ def describe_columns(columns: Sequence[Column]) -> list[dict[str, Any]]:
     return [{"name": c.name, "dtype": c.dtype, "detail": dict(c.detail)} for c in columns]
 
 
-_UPDATE_CELLS = (
-    sa.update(job)
-    .where(job.c.id == sa.bindparam("number"))
-    .values(
-        params=sa.bindparam("its_params"),
-        pinned_backend=sa.bindparam("its_pin"),
-        priority=sa.bindparam("its_priority"),
-    )
-)
-
-
-def _cells(number: int, row: NewJob) -> dict[str, Any]:
-    return {
-        "number": number,
-        "its_params": row.params,
-        "its_pin": row.pinned_backend,
-        "its_priority": row.priority,
-    }
+def _append_cells(connection: sa.Connection, missing: Sequence[Any]) -> None:
+    """Append a cell for each new column to every row."""
+    rows = connection.execute(sa.select(job.c.id, job.c.params)).all()
+    longer = [
+        {"number": row.id, "its_params": dump_cells([*json.loads(row.params), *missing])} for row in rows
+    ]
+    update = sa.update(job).where(job.c.id == sa.bindparam("number"))
+    connection.execute(update.values(params=sa.bindparam("its_params")), longer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -36,13 +36,12 @@ class Campaigns:
         *,
         uid: str,
         at: datetime,
-        actor: Actor = Actor.USER,
+        taken_over_from: str | None = None,
         mirrors: Mapping[str, str] | None = None,
     ) -> Campaign:
         """Store a dataframe as the campaign, its rows in order; all of it or nothing.
 
-        *actor* is who has brought rows on their way that are under way already. *mirrors* are files that are
-        there already, with the hash of their contents.
+        *mirrors* are files that are there already, with the hash of their contents.
         """
         with self._database.writing() as connection:
             connection.execute(
@@ -54,36 +53,51 @@ class Campaigns:
                     index_column=asdict(table.index),
                     geometry=table.geometry,
                     mirrors={},
+                    taken_over_from=taken_over_from,
                 )
             )
-            insert_jobs(connection, table.jobs, at=at, actor=actor, reason="taken over")
+            insert_jobs(connection, table.jobs, at=at, actor=Actor.INTERFACE, reason="taken over")
             for path, content_hash in (mirrors or {}).items():
-                set_mirror(connection, path, {content_hash: latest_change(connection)})
+                note_mirror(connection, path, content_hash, latest_change(connection), is_there=True)
             create_views(connection, table.columns)
             stored = connection.execute(sa.select(campaign)).one()
         return campaign_from(stored)
 
-    def merge(self, merge: Merge, *, at: datetime) -> Campaign:
-        """Store what a dataframe adds: columns, cells, rows; all of it or nothing."""
-        with self._database.writing() as connection:
-            merge_rows(connection, merge, at=at, actor=Actor.USER, reason="added")
-            stored = connection.execute(sa.select(campaign)).one()
-        return campaign_from(stored)
+    def merge(self, merge: Merge, *, at: datetime) -> list[int]:
+        """Store what a dataframe adds: columns, cells, rows; all of it or nothing.
 
-    def record_mirror(self, path: str, hashes: Mapping[str, int]) -> None:
-        """Store which contents of the mirror at *path* are ours (see `Campaign.mirrors`)."""
+        Cells of rows that are under way or finished stay as they are; return the numbers of these rows.
+        """
         with self._database.writing() as connection:
-            set_mirror(connection, path, hashes)
+            return merge_rows(connection, merge, at=at, actor=Actor.USER, reason="added")
+
+    def note_mirror(self, path: str, content_hash: str, mark: int, *, is_there: bool) -> None:
+        """Store that a content of the mirror at *path* is ours (see `Mirrored`)."""
+        with self._database.writing() as connection:
+            note_mirror(connection, path, content_hash, mark, is_there=is_there)
+
+
+_KEPT_CONTENTS = 16
+
+
+def note_mirror(
+    connection: sa.Connection,
+    path: str,
+    content_hash: str,
+    mark: int,
+    *,
+    is_there: bool,
+    is_edit: bool = False,
+) -> None:
+    """Store that a content of the mirror at *path* is ours; the latest few are remembered."""
+    mirrors = dict(connection.execute(sa.select(campaign.c.mirrors)).scalar_one())
+    others = [one for one in mirrors.get(path, []) if one["content_hash"] != content_hash]
+    new = {"content_hash": content_hash, "mark": mark, "is_there": is_there, "is_edit": is_edit}
+    mirrors[path] = [*others[1 - _KEPT_CONTENTS :], new]
+    connection.execute(sa.update(campaign).values(mirrors=mirrors))
 
 
 def latest_change(connection: sa.Connection) -> int:
     """Return the number of the latest change of status, 0 before the first."""
     latest = sa.func.coalesce(sa.func.max(status_change.c.id), 0)
     return int(connection.execute(sa.select(latest)).scalar_one())
-
-
-def set_mirror(connection: sa.Connection, path: str, hashes: Mapping[str, int]) -> None:
-    """Store which contents of the mirror at *path* are ours."""
-    mirrors = dict(connection.execute(sa.select(campaign.c.mirrors)).scalar_one())
-    mirrors[path] = dict(hashes)
-    connection.execute(sa.update(campaign).values(mirrors=mirrors))

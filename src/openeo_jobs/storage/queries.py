@@ -17,7 +17,7 @@ from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import is_open
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
-from openeo_jobs.storage.schema import attempt, backend, batch_job, job, status_change
+from openeo_jobs.storage.schema import attempt, backend, batch_job, campaign, job, status_change
 
 _VARIABLES = 10_000
 """How many a statement may have; SQLite allows 32,766."""
@@ -250,7 +250,8 @@ class Jobs:
             rows = connection.execute(
                 sa.select(sa.func.count(job.c.id), sa.func.group_concat(_OWN_WORDS))
             ).one()
-        return (changes, *facts, *rows)
+            edition = connection.execute(sa.select(campaign.c.edition)).scalar()
+        return (changes, edition, *facts, *rows)
 
     def _select(self, select: sa.Select[tuple[object, ...]]) -> list[Job]:
         with self._database.reading() as connection:

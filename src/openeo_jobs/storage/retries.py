@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
+from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import Job
+from openeo_jobs.policy.writing import Retry
 from openeo_jobs.status import FINAL, Actor, JobStatus
-from openeo_jobs.storage.campaigns import latest_change, set_mirror
-from openeo_jobs.storage.changes import change_each
+from openeo_jobs.storage.arrivals import count_edition
+from openeo_jobs.storage.campaigns import latest_change, note_mirror
+from openeo_jobs.storage.changes import change_each, change_status
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.orphans import declare_foreign
-from openeo_jobs.storage.rows import update_each
 from openeo_jobs.storage.schema import backend, job
 
 
@@ -37,9 +41,9 @@ class Retries:
                 connection, candidates, JobStatus.NOT_STARTED, at=at, actor=Actor.USER, reason=reason
             )
 
-    def take_over_edits(
+    def take_over(
         self,
-        jobs: Collection[Job],
+        retries: Sequence[Retry],
         order: Sequence[int],
         *,
         mirror: str,
@@ -49,16 +53,34 @@ class Retries:
     ) -> bool:
         """Store what was edited in a mirror, and that its contents are known now; all of it or nothing.
 
-        *jobs* go back in line. The rows whose numbers are in *order* share their places in that order; return
-        whether it was another one.
+        *retries* go back in line. The rows whose numbers are in *order* share their places in that order;
+        return whether it was another one.
         """
         with self._database.writing() as connection:
-            change_each(connection, jobs, JobStatus.NOT_STARTED, at=at, actor=Actor.USER, reason=reason)
-            waiting = [one.number for one in jobs if one.status is JobStatus.NOT_STARTED]
-            update_each(connection, job, waiting, user_status=None)
+            connection.execute(sa.update(backend).values(fuse_reason=None, fuse_since=None))
+            for one in retries:
+                _take_over(connection, one, reason=reason, at=at)
             has_moved = _reorder(connection, order)
-            set_mirror(connection, mirror, {content_hash: latest_change(connection)})
+            if has_moved or retries:
+                count_edition(connection)
+            mark = latest_change(connection)
+            note_mirror(connection, mirror, content_hash, mark, is_there=True, is_edit=True)
         return has_moved
+
+
+def _take_over(connection: sa.Connection, retry: Retry, *, reason: str, at: datetime) -> None:
+    values: dict[str, Any] = {"pinned_backend": retry.pinned_backend} if retry.pinned_backend else {}
+    with suppress(JobMovedError):
+        change_status(
+            connection,
+            retry.job,
+            JobStatus.NOT_STARTED,
+            at=at,
+            actor=Actor.USER,
+            reason=reason,
+            user_status=None,
+            **values,
+        )
 
 
 def _reorder(connection: sa.Connection, order: Sequence[int]) -> bool:

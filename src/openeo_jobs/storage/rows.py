@@ -16,6 +16,7 @@ from openeo_jobs.jobs import (
     ErrorClass,
     Failure,
     Job,
+    Mirrored,
     Outcome,
     ResultsStatus,
     Runner,
@@ -96,16 +97,25 @@ def runner_from(row: sa.Row[Any]) -> Runner:
     return Runner(**row._mapping)
 
 
+def columns_from(stored: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:
+    """Make the columns of a campaign of what it keeps of them."""
+    return tuple(Column(**column) for column in stored)
+
+
 def campaign_from(row: sa.Row[Any]) -> Campaign:
     """Make the campaign of its one row."""
     values = row._mapping
     return Campaign(
         uid=values["uid"],
         created_at=values["created_at"],
-        columns=tuple(Column(**column) for column in values["columns"]),
+        columns=columns_from(values["columns"]),
         index=Column(**values["index_column"]),
         geometry=values["geometry"],
-        mirrors=values["mirrors"],
+        mirrors={
+            path: tuple(Mirrored(**one) for one in contents) for path, contents in values["mirrors"].items()
+        },
+        taken_over_from=values["taken_over_from"],
+        edition=values["edition"],
     )
 
 

@@ -76,6 +76,8 @@ campaign = sa.Table(
     sa.Column("index_column", sa.JSON, nullable=False),
     sa.Column("geometry", sa.Text),
     sa.Column("mirrors", sa.JSON, nullable=False),
+    sa.Column("taken_over_from", sa.Text),
+    sa.Column("edition", sa.Integer, nullable=False, server_default="0"),
     sa.CheckConstraint("id = 1", name="one_row"),
 )
 
