@@ -51,6 +51,7 @@ def make_overview(*, waiting: int = 10, failed: int = 0, reason: str | None = No
         backends=[report],
         costs=[],
         runner=None,
+        runners=[],
         unsettled=0,
         needs_person=[],
         hook_errors=[],
