@@ -18,7 +18,7 @@ from openeo_jobs.errors import CallbackError
 from openeo_jobs.frames import fits, to_series
 from openeo_jobs.jobs import Campaign, Job
 from openeo_jobs.status import JobStatus
-from openeo_jobs.tracking.run import Returned
+from openeo_jobs.tracking.user_code import Returned
 
 if TYPE_CHECKING:
     from openeo_jobs.manager import MultiBackendJobManager
@@ -55,7 +55,7 @@ def asks_for_attempt(start_job: StartJob) -> bool:
 
 
 class ManagersCode:
-    """What a manager, its subclass and its callback do for a run (`openeo_jobs.tracking.run.UserCode`)."""
+    """What a manager, its subclass and its callback do for a run (`openeo_jobs.tracking.user_code.UserCode`)."""
 
     def __init__(
         self,

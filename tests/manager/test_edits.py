@@ -226,7 +226,7 @@ def test_an_edit_of_an_old_state_runs_nothing_again(campaign, north, caplog) -> 
     with open_store(Path("jobs.sqlite")) as store:  # the file was open elsewhere all the time
         (contents,) = store.campaigns.load().mirrors.values()
         first = next(one for one in contents if one.content_hash == sha256(old.encode()).hexdigest())
-        store.campaigns.note_mirror("jobs.csv", first.content_hash, first.mark, is_there=True)
+        store.campaigns.note_mirror("jobs.csv", first.content_hash, first.mark)
     edit(retry)
     campaign()
     assert "row 2 has moved since the file was written: it is 'finished' now" in caplog.text

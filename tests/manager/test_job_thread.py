@@ -131,7 +131,7 @@ def test_an_interpreter_can_exit_while_a_callback_never_returns(north, database:
             threading.Event().wait()
 
         manager = MultiBackendJobManager(poll_sleep=0.05, root_dir={str(database.parent)!r})
-        manager.add_backend("north", openeo.connect({north.url!r}))
+        manager.add_backend("north", openeo.connect({north.url!r}).authenticate_basic("user", "password"))
         manager.start_job_thread(start_job, {str(database)!r})
         assert reached.wait(30)
     """)

@@ -52,6 +52,7 @@ def make_overview(*, waiting: int = 10, failed: int = 0, reason: str | None = No
         costs=[],
         runner=None,
         runners=[],
+        orphans=[],
         unsettled=0,
         needs_person=[],
         hook_errors=[],

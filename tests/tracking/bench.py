@@ -24,7 +24,8 @@ from openeo_jobs.testing import FakeGateway
 from openeo_jobs.tracking import loop
 from openeo_jobs.tracking.pool import Pool
 from openeo_jobs.tracking.presence import Clock, Presence
-from openeo_jobs.tracking.run import Returned, Run, Settings
+from openeo_jobs.tracking.run import Run, Settings
+from openeo_jobs.tracking.user_code import Returned
 
 NO_ANSWER = BackendUnavailableError("no answer in time")
 Script = Callable[["Bench", Job, FakeGateway, Watcher], Returned | None]
@@ -128,7 +129,7 @@ class Bench:
         tags = [str(one.title).rpartition("[")[2] for one in self.gateway.batch_jobs.values()]
         return dict(Counter(int(tag.split("-")[2], 36) for tag in tags))
 
-    # What the manager does for a run (`openeo_jobs.tracking.run.UserCode`).
+    # What the manager does for a run (`openeo_jobs.tracking.user_code.UserCode`).
 
     def connect(self, backend_name: str) -> FakeGateway:
         if self.refusal is not None:

@@ -12,7 +12,7 @@ from openeo_jobs.errors import BackendRefusedError, BackendUnavailableError
 from openeo_jobs.jobs import Outcome
 from openeo_jobs.policy.attempts import read_max_attempts
 from openeo_jobs.status import JobStatus
-from openeo_jobs.tracking.run import Returned
+from openeo_jobs.tracking.user_code import Returned
 
 LIMIT = BackendRefusedError("concurrent job limit (2) is reached", http_status=400, code="ConcurrentJobLimit")
 BUSY = BackendUnavailableError("busy", http_status=503, code="InfrastructureBusy")

@@ -14,7 +14,7 @@ from openeo_jobs.errors import AdoptionError, BackendRefusedError, BackendUnavai
 from openeo_jobs.jobs import Outcome
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking import loop
-from openeo_jobs.tracking.run import Returned
+from openeo_jobs.tracking.user_code import Returned
 
 ODD = BackendRefusedError("[501] FeatureUnsupported", http_status=501)
 

@@ -12,7 +12,7 @@ from openeo_jobs.errors import BackendRefusedError, BackendUnavailableError, Dat
 from openeo_jobs.jobs import Outcome, ResultsStatus
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking import loop
-from openeo_jobs.tracking.run import Returned
+from openeo_jobs.tracking.user_code import Returned
 
 AWAY = BackendUnavailableError("[502] bad gateway", http_status=502)
 

@@ -8,21 +8,18 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Protocol
 
 from openeo_jobs.backends.gateway import Gateway
-from openeo_jobs.backends.wire import Watcher
 from openeo_jobs.errors import BackendError, BackendRefusedError
 from openeo_jobs.jobs import Backend, Campaign, ErrorClass, Job
 from openeo_jobs.policy.attempts import MAX_ATTEMPTS
 from openeo_jobs.policy.failures import classify, pauses_backend, stops_polling
 from openeo_jobs.policy.returning import FOREVER, Gap
 from openeo_jobs.policy.waiting import pause_length
-from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.store import JobStore
 from openeo_jobs.tracking.pool import Pool
 from openeo_jobs.tracking.presence import Presence
+from openeo_jobs.tracking.user_code import UserCode
 
 log = logging.getLogger("openeo_jobs")
 
@@ -51,66 +48,6 @@ class Settings:
     cancel_running_after: timedelta | None = None
     tags_titles: bool = True
     downloads_results: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Returned:
-    """The batch job that `start_job` returned, and the backend that it is on."""
-
-    backend_name: str
-    batch_job_id: str
-
-
-class UserCode(Protocol):
-    """What the manager does for a run: user code, the Connections it uses, and the files it names.
-
-    Everything here is called in the thread that runs the rounds, but for `connect` and
-    `reconnect`.
-    """
-
-    def connect(self, backend_name: str) -> Gateway:
-        """Get the connection of a backend, watch it, and return a gateway over it; may take minutes."""
-        ...
-
-    def reconnect(self, backend_name: str) -> Gateway:
-        """Do the same with a new login; may take minutes."""
-        ...
-
-    def has_new_login(self, backend_name: str) -> bool:
-        """Say whether a login was stored, by whatever process, since this one was last tried to renew."""
-        ...
-
-    def describe_remedy(self, backend_name: str) -> str:
-        """Say what a person can do about a dead login."""
-        ...
-
-    def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
-        """Call `start_job` for *job*."""
-        ...
-
-    def has_hook(self, status: JobStatus) -> bool:
-        """Say whether the hook for jobs that end with *status* is the user's."""
-        ...
-
-    def call_hook(self, job: Job) -> None:
-        """Call the hook for the end of *job*."""
-        ...
-
-    def job_folder(self, batch_job_id: str) -> Path:
-        """Return the folder of a batch job's results."""
-        ...
-
-    def metadata_path(self, batch_job_id: str) -> Path:
-        """Return the file for a batch job's metadata."""
-        ...
-
-    def error_log_path(self, batch_job_id: str) -> Path:
-        """Return the file for a batch job's error logs."""
-        ...
-
-    def write_mirror(self) -> bool:
-        """Bring the CSV up to date; return whether it was written."""
-        ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,6 +81,14 @@ class Run:
     """The lanes of the pool in which something was answered in this round."""
     unheard: set[str] = field(default_factory=set)
     """The backends that have not answered since this run came back from a gap."""
+    dead_logins: set[str] = field(default_factory=set)
+    """The backends that are asked for nothing before they are logged in to anew."""
+    renewed: set[str] = field(default_factory=set)
+    """The backends that were logged in to anew, and have not done what they were asked for since."""
+    erring: set[str] = field(default_factory=set)
+    """The backends that answered 5xx in this round."""
+    rounds_of_errors: Counter[str] = field(default_factory=Counter)
+    """For how many rounds backends answered 5xx, and nothing else."""
     gap: Gap | None = None
     """The gap from which this run has come back, until that is told."""
     news_mark: int = 0
@@ -176,15 +121,6 @@ class Run:
     def grace_on(self, backend_name: str) -> timedelta:
         """Return how long what a backend says may lag; straight after a gap nothing is long enough."""
         return self.settings.grace if self.counts_time(backend_name) else FOREVER
-
-    dead_logins: set[str] = field(default_factory=set)
-    """The backends that are asked for nothing before they are logged in to anew."""
-    renewed: set[str] = field(default_factory=set)
-    """The backends that were logged in to anew, and have not done what they were asked for since."""
-    erring: set[str] = field(default_factory=set)
-    """The backends that answered 5xx in this round."""
-    rounds_of_errors: Counter[str] = field(default_factory=Counter)
-    """For how many rounds backends answered 5xx, and nothing else."""
 
     def stop(self) -> None:
         """Let nothing new begin; safe in a signal handler."""

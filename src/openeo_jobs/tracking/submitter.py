@@ -12,7 +12,8 @@ from openeo_jobs.jobs import Job, Outcome
 from openeo_jobs.policy.failures import make_failure, may_pass
 from openeo_jobs.policy.tags import write_tag
 from openeo_jobs.tracking import starter
-from openeo_jobs.tracking.run import Returned, Run, log
+from openeo_jobs.tracking.run import Run, log
+from openeo_jobs.tracking.user_code import Returned
 
 
 def submit(run: Run, find_caps: Callable[[], Mapping[str, int]], *, record: Callable[[], object]) -> None:
