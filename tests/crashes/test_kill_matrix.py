@@ -145,4 +145,4 @@ def test_without_the_intent_a_death_around_the_request_leaves_a_batch_job_that_n
     died, wrong = die_once_each(address, order, around, backend)
     assert died == set(around)
     assert wrong.keys() == {"after POST /jobs", "before creations.record_intent"}
-    assert all(any("is not reported" in one for one in found) for found in wrong.values()), wrong
+    assert all(any("one batch job too many" in one for one in found) for found in wrong.values()), wrong
