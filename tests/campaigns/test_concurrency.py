@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from campaigning import query
@@ -77,6 +78,7 @@ def suspend_one(folder: Path, running: list[subprocess.Popen[bytes]]) -> subproc
             continue
         process = by_pid[owners[0][0]]
         process.send_signal(signal.SIGSTOP)
+        wait_until(lambda pid=process.pid: psutil.Process(pid).status() == psutil.STATUS_STOPPED)
         if can_be_written(database) and owns_rows(database, process.pid):
             return process
         process.send_signal(signal.SIGCONT)
@@ -94,7 +96,7 @@ def owns_rows(database: Path, pid: int) -> bool:
 def can_be_written(database: Path) -> bool:
     with closing(sqlite3.connect(database, timeout=1, isolation_level=None)) as connection:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("BEGIN EXCLUSIVE")  # no reader has stopped in the middle, either
         except sqlite3.OperationalError:
             return False
         connection.execute("ROLLBACK")
