@@ -55,7 +55,7 @@ def asks_for_attempt(start_job: StartJob) -> bool:
 
 
 class ManagersCode:
-    """What a manager, its subclass and its callback do for a run (`openeo_jobs.tracking.user_code.UserCode`)."""
+    """What a manager, its subclass and its callback do for a run: its `UserCode`."""
 
     def __init__(
         self,
