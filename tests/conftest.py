@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -27,6 +28,17 @@ def north(tmp_path: Path) -> Iterator[Simulator]:
 def south(tmp_path: Path) -> Iterator[Simulator]:
     with Simulator(folder=tmp_path / "south", seed=2, name="south", **QUICK) as backend:
         yield backend
+
+
+@pytest.fixture
+def nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be a user of whom openEO's client has stored nothing, and who has told it nothing."""
+    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+        # One that exists goes before the user's own.
+        (tmp_path / name / "openeo-python-client").mkdir(parents=True)
+    for name in [name for name in os.environ if name.startswith("OPENEO_AUTH_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -13,12 +13,8 @@ URL = "https://oeo.test/"
 
 
 @pytest.fixture
-def backend(requests_mock, tmp_path, monkeypatch):
+def backend(requests_mock, nobody):
     """Answer as a backend with both kinds of login, for a user of whom nothing is stored."""
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-        # One that exists goes before the user's own.
-        (tmp_path / name / "openeo-python-client").mkdir(parents=True)
     endpoints = [{"path": "/credentials/basic", "methods": ["GET"]}]
     client = {"id": "myclient", "grant_types": ["refresh_token"]}
     provider = {"id": "egi", "issuer": "https://oidc.test", "title": "EGI", "scopes": ["openid"]}

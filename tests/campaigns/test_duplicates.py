@@ -21,14 +21,9 @@ README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(nobody: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Go to a folder of a user of whom openEO's client has stored nothing yet."""
     monkeypatch.chdir(tmp_path)
-    for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / name))
-        # One that exists goes before the user's own.
-        (tmp_path / name / "openeo-python-client").mkdir(parents=True)
-    monkeypatch.delenv("OPENEO_AUTH_METHOD", raising=False)
     monkeypatch.delenv("OPENEO_JOBS", raising=False)
     return tmp_path
 

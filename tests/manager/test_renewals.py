@@ -85,11 +85,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def idp(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[OidcBackend]:
-    for name in (*CREDENTIALS, "OPENEO_AUTH_METHOD", "OPENEO_AUTH_PROVIDER_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+def idp(nobody: None) -> Iterator[OidcBackend]:
     with OidcBackend() as backend:
         thread = threading.Thread(target=backend.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
