@@ -6,7 +6,7 @@ Values are spelled out: a released migration is never edited, and imports nothin
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
+revision = "0003"
 down_revision = "0002"
 
 INSTANT = sa.Text  # UTC, ISO-8601 with Z, milliseconds
