@@ -27,6 +27,7 @@ from openeo_jobs.errors import (
 )
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage import database as database_module
+from openeo_jobs.storage.migrate import find_scripts
 from openeo_jobs.storage.store import open_store_for_run
 from openeo_jobs.tracking import loop
 
@@ -189,15 +190,15 @@ def test_a_database_that_may_not_be_written_stops_the_run_before_anything_is_cha
         path = folder / "jobs.sqlite"
         before = path.read_bytes()
         with as_nobody(), pytest.raises(DatabaseReadOnlyError, match=r"cannot be written.*ls -ld"):
-            begin_run(path)
+            begin_run(path, folder / "migrations")
         assert path.read_bytes() == before
         path.chmod(0o666)  # the file may be written now, but no journal beside it
         with as_nobody(), pytest.raises(DatabaseReadOnlyError, match=r"cannot be written.*ls -ld"):
-            begin_run(path)
+            begin_run(path, folder / "migrations")
         assert path.read_bytes() == before
         with as_nobody(), pytest.raises(DatabaseReadOnlyError, match="cannot be made"):
-            begin_run(folder / "new.sqlite")
-        assert sorted(one.name for one in folder.iterdir()) == ["jobs.sqlite"]
+            begin_run(folder / "new.sqlite", folder / "migrations")
+        assert sorted(one.name for one in folder.iterdir()) == ["jobs.sqlite", "migrations"]
 
 
 @contextmanager
@@ -207,6 +208,7 @@ def open_to_nobody(tmp_path: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(dir="/tmp"))
     try:
         shutil.copy(tmp_path / "jobs.sqlite", folder)
+        shutil.copytree(find_scripts(), folder / "migrations")  # ours may lie where only root may read
         (folder / "jobs.sqlite").chmod(0o444)
         folder.chmod(0o555)
         yield folder
@@ -227,9 +229,9 @@ def as_nobody() -> Iterator[None]:
         os.seteuid(was)
 
 
-def begin_run(path: Path) -> None:
+def begin_run(path: Path, scripts: Path) -> None:
     at = datetime(2024, 1, 1, tzinfo=UTC)
-    with open_store_for_run(path, is_dead=lambda runner: True) as store:
+    with open_store_for_run(path, is_dead=lambda runner: True, scripts=scripts) as store:
         store.runners.begin(make_runner(9, at=at), is_dead=lambda runner: True, at=at)
 
 
