@@ -217,6 +217,19 @@ def test_a_finished_row_is_never_taken_for_a_failed_one_that_reads_alike(
     assert list(north.truth().executions.values()) == [1]
 
 
+def test_a_row_whose_id_stands_on_another_line_is_not_reset(campaign, north, caplog) -> None:
+    def swap(frame: pd.DataFrame) -> pd.DataFrame:
+        frame.loc[0, "tile"] = "T999"
+        frame.loc[1, ["tile", "status"]] = ["T000", "not_started"]
+        return frame
+
+    edit(swap)
+    campaign()
+    assert statuses()[0] == "finished"
+    assert "line 3 is no row of the campaign (T000, 2020)" in caplog.text
+    assert sum(north.truth().executions.values()) == 3
+
+
 def test_an_edit_of_an_old_state_runs_nothing_again(campaign, north, caplog) -> None:
     old = Path("jobs.csv").read_text()
     edit(retry)
