@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +55,28 @@ def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], An
     )
 
 
-def _list(name: str, connection: Any) -> tuple[Listing | None, str]:
-    """Ask a backend for its batch jobs; return them, or why they are not known."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What a backend lists, and to whom; or the reason why that is not known."""
+
+    listing: Listing | None = None
+    account: str | None = None
+    reason: str = ""
+
+    def is_about(self, account: str | None) -> bool:
+        """Say whether it could show a batch job of *account*, as far as is known."""
+        return None in (self.account, account) or self.account == account
+
+
+def _ask(name: str, connection: Any) -> _Answer:
     if connection is None:
-        return None, NOT_ASKED
+        return _Answer(reason=NOT_ASKED)
     try:
         made = connection() if callable(connection) else connection
-        return OpenEOGateway(name, lambda: made).list_batch_jobs(), ""
+        gateway = OpenEOGateway(name, lambda: made)
+        return _Answer(account=gateway.get_account(), listing=gateway.list_batch_jobs())
     except Exception as error:
-        return None, str(as_backend_error(error) or f"{type(error).__name__}: {error}")
+        return _Answer(reason=str(as_backend_error(error) or f"{type(error).__name__}: {error}"))
 
 
 def _gather(store: JobStore, uid: str, backend: Backend, connection: Any) -> BackendFacts:
@@ -71,12 +85,16 @@ def _gather(store: JobStore, uid: str, backend: Backend, connection: Any) -> Bac
     What has to be listed was under way before the backend was asked; what it lists was stored before.
     """
     active = store.audits.active(backend.name)
-    listing, reason = _list(backend.name, connection)
-    batch_jobs = {seen.batch_job_id: seen for seen in listing.batch_jobs} if listing else {}
+    answer = _ask(backend.name, connection)
+    batch_jobs = {seen.batch_job_id: seen for seen in answer.listing.batch_jobs} if answer.listing else {}
     tags = {one: tag for one, seen in batch_jobs.items() if (tag := find_tag(seen.title, uid))}
     unknown = store.orphans.unknown(backend.name, {one: tag.text for one, tag in tags.items()})
     new = sort_out((batch_jobs[one], tags[one], post) for one, post in unknown)
-    known = [one for one in store.orphans.open() if one.backend_name == backend.name]
+    known = [
+        one
+        for one in store.orphans.open()
+        if one.backend_name == backend.name and answer.is_about(one.account)
+    ]
     strays = {one.batch_job_id: one.row for one in known if one.found_at is not None}
     orphans = {one.batch_job_id: one.row for one in known if one.found_at is None}
     for find in new:
@@ -84,13 +102,14 @@ def _gather(store: JobStore, uid: str, backend: Backend, connection: Any) -> Bac
         kind[find.seen.batch_job_id] = find.tag.row
     return BackendFacts(
         name=backend.name,
-        listing=listing,
-        reason=reason,
+        listing=answer.listing,
+        reason=answer.reason,
         keeps_titles=backend.keeps_titles,
         tagged=len(tags),
         untagged=store.audits.count_untagged(backend.name),
         orphans=orphans,
         started=frozenset(one.batch_job_id for one in known if one.was_started),
         strays=strays,
-        active=active,
+        active={one: row for one, (row, account) in active.items() if answer.is_about(account)},
+        others=store.logins.count_others(backend.name, answer.account) if answer.account else 0,
     )

@@ -50,8 +50,8 @@ def count_finished(folder: Path) -> int:
     return query(database, "SELECT count(*) FROM job WHERE status = 'finished'")[0][0]
 
 
-def run_to_the_end(folder: Path, north: Simulator, south: Simulator) -> str:
-    process = begin(folder, north, south)
+def run_to_the_end(folder: Path, north: Simulator, south: Simulator, *options: str) -> str:
+    process = begin(folder, north, south, *options)
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
     return output

@@ -112,6 +112,19 @@ def test_a_campaign_that_nobody_runs_says_how_to_go_on(campaign, type_in) -> Non
     assert json.loads(out)["runner"]["is_alive"] is False
 
 
+def test_rows_that_wait_for_another_account_are_told_in_one_line(campaign, type_in) -> None:
+    change(
+        campaign,
+        "UPDATE attempt SET account = 'xenia' WHERE job_id = 8; UPDATE job SET owner_id = NULL WHERE id = 8;"
+        "INSERT INTO login SELECT 1, id, 'yvonne' FROM backend",
+    )
+    _, out, _ = type_in("status")
+    needs = " ".join(out[out.index("needs you") :].split())
+    assert "1 row waits for account xenia of north: nobody else sees" in needs
+    _, out, _ = type_in("status", "--json")
+    assert json.loads(out)["other_accounts"] == [{"backend": "north", "account": "xenia", "rows": 1}]
+
+
 def test_rows_of_unknown_creation_are_told(campaign, type_in) -> None:
     change(
         campaign,

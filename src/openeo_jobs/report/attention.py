@@ -21,6 +21,7 @@ def list_needs(overview: Overview, *, groups: int, commands: Commands, now: date
         *_failed(overview, groups, commands),
         *(_waiting(rows, reason, overview, commands) for rows, reason in _by_text(overview.needs_person)),
         *_orphans(overview, commands),
+        *(wrap(stranded.describe(), width=_WIDTH) for stranded in overview.stranded),
         *(_tripped(backends, commands, now) for backends in _by_fuse(overview)),
         *(_paused(report.backend, now) for report in overview.backends if report.backend.paused_class),
         *(_hook(rows, text) for rows, text in _by_text(overview.hook_errors)),

@@ -16,6 +16,7 @@
   `started_at`, `last_round_at`, `ended_at`
 - `needs_person`, `hook_errors`, `download_errors`: lists of `row` and `text`
 - `orphans`: a list of `row` and `id` of batch jobs that no row uses (see `orphans --json`)
+- `other_accounts`: a list of `backend`, `account` and the number of `rows` that wait for it
 
 `failures`: `database`, `rows`, and `failures`, a list of `number` (for `retry --failure`), `message`,
 `key` (the message normalised), `error_class`, `http_status`, `rows` (their numbers), `backends` (rows by
@@ -59,6 +60,10 @@ def make_status_document(overview: Overview, *, database: Path, alive: Sequence[
         "hook_errors": _texts(overview.hook_errors),
         "download_errors": _texts(overview.download_errors),
         "orphans": [{"row": one.row, "id": one.batch_job_id} for one in overview.orphans],
+        "other_accounts": [
+            {"backend": one.backend_name, "account": one.account, "rows": one.rows}
+            for one in overview.stranded
+        ],
     }
 
 

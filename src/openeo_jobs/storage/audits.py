@@ -37,15 +37,15 @@ class Audits:
                 unknown=_unknown(connection),
             )
 
-    def active(self, backend_name: str) -> dict[str, int]:
-        """Return the rows under way on a backend, by the batch job that it knows them by."""
+    def active(self, backend_name: str) -> dict[str, tuple[int, str | None]]:
+        """Return the rows under way on a backend, by their batch jobs, each with its account."""
         select = (
-            _of_jobs(batch_job.c.batch_job_id, job.c.id)
+            _of_jobs(batch_job.c.batch_job_id, job.c.id, attempt.c.account)
             .join(backend, backend.c.id == batch_job.c.backend_id)
             .where(job.c.status.in_(sorted(ACTIVE)), backend.c.name == backend_name)
         )
         with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(select)}
+            return {row[0]: (row[1], row[2]) for row in connection.execute(select)}
 
     def count_untagged(self, backend_name: str) -> int:
         """Count the create requests to a backend that had no tag."""

@@ -81,10 +81,12 @@ class Backends:
         """Store that a backend did what it was asked for, without a pause in between."""
         self._set(name, failures_in_a_row=0)
 
-    def learn_cap(self, name: str, *, at: datetime) -> int:
-        """Store that a backend takes no more than what is active there now, at least 1; return how many."""
+    def learn_cap(self, name: str, *, runner_id: int, at: datetime) -> int:
+        """Store that a backend takes no more than what the runner's account has active there, at least 1.
+
+        Return how many."""
         with self._database.writing() as connection:
-            cap = max(1, count_held(connection, STARTED).get(name, 0))
+            cap = max(1, count_held(connection, STARTED, runner_id=runner_id).get(name, 0))
             connection.execute(
                 sa.update(backend).where(backend.c.name == name).values(learned_cap=cap, learned_at=at)
             )

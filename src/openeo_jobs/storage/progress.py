@@ -48,7 +48,8 @@ class Progress:
         """
         with self._database.writing() as connection:
             name = str(each.backend_name)
-            if cap is not None and count_held(connection, STARTED).get(name, 0) >= cap:
+            held = count_held(connection, STARTED, runner_id=each.owner_id)
+            if cap is not None and held.get(name, 0) >= cap:
                 raise JobMovedError(f"row {each.number}: no slot is free on {name} any more")
             begun = connection.execute(
                 sa.update(batch_job)

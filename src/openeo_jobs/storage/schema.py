@@ -122,6 +122,14 @@ runner = sa.Table(
     sa.Column("ended_at", Instant),
 )
 
+login = sa.Table(
+    "login",
+    metadata,
+    sa.Column("runner_id", sa.Integer, sa.ForeignKey("runner.id"), primary_key=True),
+    sa.Column("backend_id", sa.Integer, sa.ForeignKey("backend.id"), primary_key=True),
+    sa.Column("account", sa.Text),  # NULL: the backend does not tell
+)
+
 job = sa.Table(
     "job",
     metadata,

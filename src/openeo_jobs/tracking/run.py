@@ -215,7 +215,7 @@ class Run:
     def learn_cap(self, backend_name: str, error: Exception) -> None:
         """Learn from a create or start request that a limit refused how many jobs a backend takes."""
         if classify(error) is ErrorClass.LIMIT:
-            cap = self.store.backends.learn_cap(backend_name, at=self.now())
+            cap = self.store.backends.learn_cap(backend_name, runner_id=self.runner_id, at=self.now())
             log.info("%s takes %d at a time for now", backend_name, cap)
 
     def note_success(self, backend_name: str) -> None:
