@@ -124,6 +124,8 @@ class BatchJob:
     absent_since: datetime | None = None
     """When a complete listing first did not contain its tag."""
     start_sent_at: datetime | None = None
+    vain_starts: int = 0
+    """How many starts had no effect: it was seen `created` twice afterwards, a grace period apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -171,6 +171,7 @@ def _batch_job_from(values: Values) -> BatchJob:
                 "ended_at",
                 "absent_since",
                 "start_sent_at",
+                "vain_starts",
             ),
         ),
     )

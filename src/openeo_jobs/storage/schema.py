@@ -214,6 +214,7 @@ batch_job = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("absent_since", Instant),
     sa.Column("start_sent_at", Instant),
+    sa.Column("vain_starts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("found_at", Instant),
     sa.Column("seen_status", ForeignText),
     sa.Column("settled_as", sa.Text),
