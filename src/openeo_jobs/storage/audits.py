@@ -61,17 +61,14 @@ class Audits:
 
 
 _IS_POLLED = batch_job.c.batch_job_id.is_not(None)
-_IS_SETTLED_BY_OWNER = sa.and_(
-    job.c.status == JobStatus.SUBMITTING,
-    attempt.c.id.is_not(None),
-    attempt.c.chosen_id.is_(None),
-    job.c.owner_id.is_not(None),
+_IS_SETTLED_BY_A_RUN = sa.and_(
+    job.c.status == JobStatus.SUBMITTING, attempt.c.id.is_not(None), attempt.c.chosen_id.is_(None)
 )
-"""The next run takes over what its owner left, and finds out what became of it."""
+"""Its owner finds out what became of it; one that nobody acts on is taken over by whoever comes."""
 _IS_STUCK = sa.and_(
     job.c.status.in_(sorted(ACTIVE)),
     job.c.needs_person_since.is_(None),
-    sa.not_(sa.or_(_IS_POLLED, _IS_SETTLED_BY_OWNER)),
+    sa.not_(sa.or_(_IS_POLLED, _IS_SETTLED_BY_A_RUN)),
 )
 
 
