@@ -243,6 +243,8 @@ class Backend:
     learned_at: datetime | None = None
     paused_class: ErrorClass | None = None
     paused_reason: str | None = None
+    paused_remedy: str | None = None
+    """The command that mends it, where there is one."""
     paused_since: datetime | None = None
     retry_at: datetime | None = None
     is_polled: bool = True

@@ -64,6 +64,19 @@ def test_what_needs_a_person_is_listed_with_the_command_to_type(campaign, type_i
     assert "row 7: results not downloaded, the next run tries again: cut short" in needs
 
 
+def test_the_command_that_logs_in_has_a_line_of_its_own(campaign, type_in) -> None:
+    command = f"openeo-auth oidc-auth https://{'north.' * 12}test --provider-id idp"
+    change(
+        campaign,
+        "UPDATE backend SET paused_class = 'auth', paused_reason = 'the login is not valid any more', "
+        f"paused_remedy = '{command}' WHERE name = 'south'",
+    )
+    _, out, _ = type_in("status")
+    assert f"valid any more\n    > {command}\n" in out
+    _, out, _ = type_in("status", "--json")
+    assert json.loads(out)["backends"][1]["paused"]["remedy"] == command
+
+
 def test_a_fuse_that_has_tripped_is_told_once_for_all_its_backends(campaign, type_in) -> None:
     reason = "10 calls of start_job in a row failed alike, the last one of: KeyError: 'west' in start_job"
     with closing(sqlite3.connect(campaign)) as connection, connection:

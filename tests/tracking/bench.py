@@ -60,6 +60,7 @@ class Bench:
         self.refusal: Exception | None = None
         self.renewals: list[str] = []
         self.new_logins: set[str] = set()
+        self.has_login_command = True
         self._settings = settings
         self._cap = cap
         self._pids = itertools.count(1)
@@ -143,8 +144,8 @@ class Bench:
     def has_new_login(self, backend_name: str) -> bool:
         return backend_name in self.new_logins
 
-    def describe_remedy(self, backend_name: str) -> str:
-        return f"log in with: openeo-auth oidc-auth {backend_name}"
+    def find_remedy(self, backend_name: str) -> str | None:
+        return f"openeo-auth oidc-auth {backend_name}" if self.has_login_command else None
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
         return self.script(self, job, self.gateways[backend_name], watcher)

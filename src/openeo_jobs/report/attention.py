@@ -82,7 +82,7 @@ def _paused(backend: Backend, now: datetime) -> list[str]:
     since = f" since {format_instant(backend.paused_since, now=now)}" if backend.paused_since else ""
     again = f"; tried again {format_instant(backend.retry_at, now=now)}" if backend.retry_at else ""
     text = f"{backend.name} paused{since}{again}; its rows wait, none fails: {backend.paused_reason}"
-    return wrap(text, width=_WIDTH)
+    return [*wrap(text, width=_WIDTH), *([f"> {backend.paused_remedy}"] if backend.paused_remedy else [])]
 
 
 def _hook(rows: list[int], text: str) -> list[str]:

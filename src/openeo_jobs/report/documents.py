@@ -8,7 +8,8 @@
 - `unsettled`: rows with a create request whose outcome is unknown
 - `files`: `number` and `size` (bytes) of the results on disk
 - `backends`: a list of `name`, `url`, `parallel_jobs`, `slots_held`, `statuses`, `rows`, `complete`,
-  `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `class`, `since`, `retry_at`),
+  `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `remedy` (null, or the
+  command to type), `class`, `since`, `retry_at`),
   `learned_cap` (null, or what it took when it last refused one more), `fuse` (null, or `reason`, `since`)
 - `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`
 - `runners`: those that are alive, each like `runner`
@@ -97,6 +98,7 @@ def _backend(report: BackendReport) -> Document:
 def _pause(backend: Backend) -> Document:
     return {
         "reason": backend.paused_reason,
+        "remedy": backend.paused_remedy,
         "class": str(backend.paused_class),
         "since": _instant(backend.paused_since),
         "retry_at": _instant(backend.retry_at),

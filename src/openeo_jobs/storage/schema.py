@@ -95,6 +95,7 @@ backend = sa.Table(
     sa.Column("keeps_titles", sa.Boolean),
     sa.Column("paused_class", sa.Text),
     sa.Column("paused_reason", ForeignText),
+    sa.Column("paused_remedy", sa.Text),
     sa.Column("paused_since", Instant),
     sa.Column("retry_at", Instant),
     sa.Column("is_polled", sa.Boolean, nullable=False, server_default="1"),
