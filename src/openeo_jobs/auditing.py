@@ -14,21 +14,37 @@ from openeo_jobs.jobs import Backend, Listing
 from openeo_jobs.policy.audit import Audit, BackendFacts, judge_backend, judge_database
 from openeo_jobs.policy.orphans import Origin, sort_out
 from openeo_jobs.policy.tags import find_tag
+from openeo_jobs.report.audit import draw_audit
+from openeo_jobs.report.commands import Commands
 from openeo_jobs.storage.store import JobStore, open_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DrawnAudit(Audit):
+    """An audit that reads as `openeo-jobs audit` shows it, when it is printed or looked at in a notebook."""
+
+    def __str__(self) -> str:
+        """Draw the table."""
+        return "\n".join(draw_audit(self, commands=Commands(path=str(self.database))))
+
+    __repr__ = __str__
+
 
 _MIRRORS = (".csv", ".parquet")
 NOT_ASKED = "it was not asked: there is no connection to it"
 
 
-def audit(path: str | Path, connections: Mapping[str, Any | Callable[[], Any]] | None = None) -> Audit:
+def audit(path: str | Path, connections: Mapping[str, Any | Callable[[], Any]] | None = None) -> DrawnAudit:
     """Go through the campaign at *path*: what is wrong with it, and what could not be checked.
 
     *path* is its database, or its CSV or Parquet file. *connections* has, by the names of its backends, an
-    `openeo.Connection`, or a callable that makes one; each of them is asked for its list of batch jobs, and
-    for nothing else. Backends that are not in there, or do not answer, are `not checked`. Nothing is changed.
+    `openeo.Connection`, or a callable that makes one; each of them is asked as whom it is logged in, and for
+    its list of batch jobs. Backends that are not in there, or do not answer, are `not checked`. Nothing is
+    changed.
 
-    The result says whether anything `is_wrong`, and has the `findings` one by one, each with a `verdict`:
-    `fine`, `wrong`, `note` or `not checked`. Raises `DatabaseError` for a database that cannot be used.
+    The result prints as the table of `openeo-jobs audit`. It says whether anything `is_wrong`, and has the
+    `findings` one by one, each with a `verdict`: `fine`, `wrong`, `note` or `not checked`. Raises
+    `DatabaseError` for a database that cannot be used.
     """
     database = Path(path)
     if database.suffix.lower() in _MIRRORS:
@@ -37,7 +53,7 @@ def audit(path: str | Path, connections: Mapping[str, Any | Callable[[], Any]] |
         return audit_store(store, connections or {})
 
 
-def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], Any]]) -> Audit:
+def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], Any]]) -> DrawnAudit:
     """Go through the campaign of an open *store*; see `audit`."""
     campaign = store.campaigns.load()
     if campaign is None:
@@ -46,7 +62,7 @@ def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], An
     findings = judge_database(facts)
     for backend in store.backends.all():
         findings += judge_backend(_gather(store, campaign.uid, backend, connections.get(backend.name)))
-    return Audit(
+    return DrawnAudit(
         database=store.path,
         rows=facts.rows,
         attempts=facts.attempts,
