@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import bench as b
 import pytest
-from bench import NO_ANSWER, Bench, Crash, Script
+from bench import NO_ANSWER, Bench, Crash, PoolInOrder, Script
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -55,6 +55,7 @@ class Course(RuleBasedStateMachine):
             Path(tempfile.mkdtemp(dir=self.parent)),
             rows=ROWS,
             cap=CAP,
+            pool=PoolInOrder,
             lost_after=10.0**6,  # no listing is awaited in vain for so long that a person is asked
             max_failures_in_a_row=None,
             cancel_running_after=timedelta(hours=1),
