@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
 import sys
+import uuid
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from cli_campaign import STATUSES
+
+from openeo_jobs.storage.store import open_store
 
 
 def test_the_stages_add_up_to_the_number_of_rows(campaign, type_in) -> None:
@@ -113,6 +118,29 @@ def test_who_runs_the_campaign_is_told_while_that_process_lives(campaign, type_i
     _, out, _ = type_in("status")
     assert re.search(r"   last round \d+ min ago\n", out)
     assert out.splitlines()[1].startswith("run by ")
+
+
+def test_each_process_that_runs_the_campaign_has_a_line(campaign, type_in) -> None:
+    pids = [os.getpid(), os.getppid()]
+    with open_store(campaign) as store:
+        (known,) = store.runners.open()
+        for pid, command in ((pids[1], "python b.py"), (2**22 + 1, "python dead.py")):
+            # On another machine nobody sees who lives: what counts is that it was heard of.
+            heard_of = known.heartbeat_at if pid in pids else known.started_at - timedelta(days=1)
+            other = replace(
+                known, uuid=uuid.uuid4().hex, boot_id="elsewhere", pid=pid, command=command,
+                heartbeat_at=heard_of, last_round_at=None,
+            )  # fmt: skip
+            store.runners.begin(other, is_dead=lambda _: False, at=heard_of)
+    _, out, _ = type_in("status")
+    lines = [line for line in out.splitlines() if line.startswith("run by ")]
+    assert [re.findall(r"pid (\d+)", line) for line in lines] == [[str(pid)] for pid in pids]
+    assert lines[1].endswith("python b.py   no round yet")
+    assert "Nothing runs" not in out
+    _, out, _ = type_in("status", "--json")
+    document = json.loads(out)
+    assert [one["pid"] for one in document["runners"]] == pids
+    assert document["runner"]["is_alive"] is False
 
 
 def test_a_campaign_that_nobody_runs_says_how_to_go_on(campaign, type_in) -> None:
