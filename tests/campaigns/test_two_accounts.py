@@ -71,6 +71,15 @@ def test_what_one_account_left_behind_waits_for_it_while_the_other_goes_on(
     assert not asked, f"batch jobs of others were asked for: {asked}"
 
 
+def test_two_accounts_that_run_it_at_once_compute_each_row_once(tmp_path, north, south) -> None:
+    both = [begin(tmp_path, north, south, f"--as={name}") for name in ("xenia", "yvonne")]
+    outputs = [process.communicate(timeout=120)[0] for process in both]
+    assert all(output.endswith("all done\n") for output in outputs), outputs
+    check(tmp_path, north, south)
+    assert min(count_attempts(tmp_path).values()) > 0
+    assert count_attempts(tmp_path).keys() == {"xenia", "yvonne"}
+
+
 def assert_audit_does_not_judge_others(folder: Path, north) -> None:
     connect = connect_to_url(north.url, "yvonne")
     findings = {f.check: f for f in audit(folder / "jobs.sqlite", {"north": connect}).findings}

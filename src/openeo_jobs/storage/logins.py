@@ -76,6 +76,8 @@ class Logins:
 
 def select_stranded(connection: sa.Connection) -> list[Stranded]:
     """Return how many rows wait for a runner of their account, while others have logins, too."""
+    if connection.execute(_SEVERAL_ACCOUNTS).first() is None:
+        return []
     select = (
         sa.select(backend.c.name, attempt.c.account, sa.func.count().label("rows"))
         .select_from(job)
@@ -90,6 +92,14 @@ def select_stranded(connection: sa.Connection) -> list[Stranded]:
         Stranded(backend_name=row.name, account=row.account, rows=row.rows)
         for row in connection.execute(select)
     ]
+
+
+_SEVERAL_ACCOUNTS = (
+    sa.select(login.c.backend_id)
+    .group_by(login.c.backend_id)
+    .having(sa.func.count(login.c.account.distinct()) > 1)
+)
+"""Nearly always there are none, and no row has to be looked at."""
 
 
 def is_foreign(runner_id: int, attempts: sa.FromClause = attempt) -> sa.ColumnElement[bool]:
