@@ -157,7 +157,10 @@ def test_rows_that_wait_for_another_account_are_told_in_one_line(campaign, type_
     change(
         campaign,
         "UPDATE attempt SET account = 'xenia' WHERE job_id = 8; UPDATE job SET owner_id = NULL WHERE id = 8;"
-        "INSERT INTO login SELECT 1, id, 'yvonne' FROM backend",
+        "INSERT INTO runner (uuid, host, boot_id, pid_namespace, pid, process_started_at, started_at,"
+        " command, folder, heartbeat_at, ended_at) SELECT 'x', host, boot_id, pid_namespace, pid,"
+        " process_started_at, started_at, command, folder, heartbeat_at, heartbeat_at FROM runner;"
+        "INSERT INTO login SELECT 1, id, 'yvonne' FROM backend; INSERT INTO login VALUES (2, 1, 'xenia')",
     )
     _, out, _ = type_in("status")
     needs = " ".join(out[out.index("needs you") :].split())
