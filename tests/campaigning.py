@@ -20,8 +20,8 @@ def connect_to(simulator: Simulator) -> Callable[[], openeo.Connection]:
     return connect_to_url(simulator.url)
 
 
-def connect_to_url(url: str) -> Callable[[], openeo.Connection]:
-    return lambda: openeo.connect(url).authenticate_basic("user", "password")
+def connect_to_url(url: str, user: str = "user") -> Callable[[], openeo.Connection]:
+    return lambda: openeo.connect(url).authenticate_basic(user, "password")
 
 
 def make_rows(number: int) -> pd.DataFrame:

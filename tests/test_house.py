@@ -31,7 +31,8 @@ LAYERS = (
     ("storage", "backends"),
     ("tracking", "frames"),
     ("campaign",),
-    (*MANAGER, "job_db", "auditing", "report", "simulator", "testing"),
+    ("report",),
+    (*MANAGER, "job_db", "auditing", "simulator", "testing"),
     ("cli",),
 )
 """From bottom to top (design.md, section 2)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,37 @@ from openeo_jobs.jobs import Backend, Listing
 from openeo_jobs.policy.audit import Audit, BackendFacts, judge_backend, judge_database
 from openeo_jobs.policy.orphans import Origin, sort_out
 from openeo_jobs.policy.tags import find_tag
+from openeo_jobs.report.audit import draw_audit
+from openeo_jobs.report.commands import Commands
 from openeo_jobs.storage.store import JobStore, open_store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DrawnAudit(Audit):
+    """An audit that reads as `openeo-jobs audit` shows it, when it is printed or looked at in a notebook."""
+
+    def __str__(self) -> str:
+        """Draw the table."""
+        return "\n".join(draw_audit(self, commands=Commands(path=str(self.database))))
+
+    __repr__ = __str__
+
 
 _MIRRORS = (".csv", ".parquet")
 NOT_ASKED = "it was not asked: there is no connection to it"
 
 
-def audit(path: str | Path, connections: Mapping[str, Any | Callable[[], Any]] | None = None) -> Audit:
+def audit(path: str | Path, connections: Mapping[str, Any | Callable[[], Any]] | None = None) -> DrawnAudit:
     """Go through the campaign at *path*: what is wrong with it, and what could not be checked.
 
     *path* is its database, or its CSV or Parquet file. *connections* has, by the names of its backends, an
-    `openeo.Connection`, or a callable that makes one; each of them is asked for its list of batch jobs, and
-    for nothing else. Backends that are not in there, or do not answer, are `not checked`. Nothing is changed.
+    `openeo.Connection`, or a callable that makes one; each of them is asked as whom it is logged in, and for
+    its list of batch jobs. Backends that are not in there, or do not answer, are `not checked`. Nothing is
+    changed.
 
-    The result says whether anything `is_wrong`, and has the `findings` one by one, each with a `verdict`:
-    `fine`, `wrong`, `note` or `not checked`. Raises `DatabaseError` for a database that cannot be used.
+    The result prints as the table of `openeo-jobs audit`. It says whether anything `is_wrong`, and has the
+    `findings` one by one, each with a `verdict`: `fine`, `wrong`, `note` or `not checked`. Raises
+    `DatabaseError` for a database that cannot be used.
     """
     database = Path(path)
     if database.suffix.lower() in _MIRRORS:
@@ -36,7 +53,7 @@ def audit(path: str | Path, connections: Mapping[str, Any | Callable[[], Any]] |
         return audit_store(store, connections or {})
 
 
-def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], Any]]) -> Audit:
+def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], Any]]) -> DrawnAudit:
     """Go through the campaign of an open *store*; see `audit`."""
     campaign = store.campaigns.load()
     if campaign is None:
@@ -45,7 +62,7 @@ def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], An
     findings = judge_database(facts)
     for backend in store.backends.all():
         findings += judge_backend(_gather(store, campaign.uid, backend, connections.get(backend.name)))
-    return Audit(
+    return DrawnAudit(
         database=store.path,
         rows=facts.rows,
         attempts=facts.attempts,
@@ -54,15 +71,28 @@ def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], An
     )
 
 
-def _list(name: str, connection: Any) -> tuple[Listing | None, str]:
-    """Ask a backend for its batch jobs; return them, or why they are not known."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What a backend lists, and to whom; or the reason why that is not known."""
+
+    listing: Listing | None = None
+    account: str | None = None
+    reason: str = ""
+
+    def is_about(self, account: str | None) -> bool:
+        """Say whether it could show a batch job of *account*, as far as is known."""
+        return None in (self.account, account) or self.account == account
+
+
+def _ask(name: str, connection: Any) -> _Answer:
     if connection is None:
-        return None, NOT_ASKED
+        return _Answer(reason=NOT_ASKED)
     try:
         made = connection() if callable(connection) else connection
-        return OpenEOGateway(name, lambda: made).list_batch_jobs(), ""
+        gateway = OpenEOGateway(name, lambda: made)
+        return _Answer(account=gateway.get_account(), listing=gateway.list_batch_jobs())
     except Exception as error:
-        return None, str(as_backend_error(error) or f"{type(error).__name__}: {error}")
+        return _Answer(reason=str(as_backend_error(error) or f"{type(error).__name__}: {error}"))
 
 
 def _gather(store: JobStore, uid: str, backend: Backend, connection: Any) -> BackendFacts:
@@ -71,12 +101,16 @@ def _gather(store: JobStore, uid: str, backend: Backend, connection: Any) -> Bac
     What has to be listed was under way before the backend was asked; what it lists was stored before.
     """
     active = store.audits.active(backend.name)
-    listing, reason = _list(backend.name, connection)
-    batch_jobs = {seen.batch_job_id: seen for seen in listing.batch_jobs} if listing else {}
+    answer = _ask(backend.name, connection)
+    batch_jobs = {seen.batch_job_id: seen for seen in answer.listing.batch_jobs} if answer.listing else {}
     tags = {one: tag for one, seen in batch_jobs.items() if (tag := find_tag(seen.title, uid))}
     unknown = store.orphans.unknown(backend.name, {one: tag.text for one, tag in tags.items()})
     new = sort_out((batch_jobs[one], tags[one], post) for one, post in unknown)
-    known = [one for one in store.orphans.open() if one.backend_name == backend.name]
+    known = [
+        one
+        for one in store.orphans.open()
+        if one.backend_name == backend.name and answer.is_about(one.account)
+    ]
     strays = {one.batch_job_id: one.row for one in known if one.found_at is not None}
     orphans = {one.batch_job_id: one.row for one in known if one.found_at is None}
     for find in new:
@@ -84,13 +118,14 @@ def _gather(store: JobStore, uid: str, backend: Backend, connection: Any) -> Bac
         kind[find.seen.batch_job_id] = find.tag.row
     return BackendFacts(
         name=backend.name,
-        listing=listing,
-        reason=reason,
+        listing=answer.listing,
+        reason=answer.reason,
         keeps_titles=backend.keeps_titles,
         tagged=len(tags),
         untagged=store.audits.count_untagged(backend.name),
         orphans=orphans,
         started=frozenset(one.batch_job_id for one in known if one.was_started),
         strays=strays,
-        active=active,
+        active={one: row for one, (row, account) in active.items() if answer.is_about(account)},
+        others=store.logins.count_others(backend.name, answer.account) if answer.account else 0,
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from openeo import Connection
 
-from openeo_jobs.backends.logins import describe_remedy, mark_of_stored_logins, renew
+from openeo_jobs.backends.logins import find_remedy, mark_of_stored_logins, renew
 from openeo_jobs.backends.wire import watch
 from openeo_jobs.errors import BackendRefusedError, UsageError
 
@@ -76,9 +76,9 @@ class Logins:
             return False
         return mark_of_stored_logins(connection) not in (None, self._seen[name])
 
-    def describe_remedy(self, name: str) -> str:
-        """Say what a person can do about a dead login."""
-        return describe_remedy(self._manager._connections.get(name))
+    def find_remedy(self, name: str) -> str | None:
+        """Return the command that mends a dead login; None where only the script can."""
+        return find_remedy(self._manager._connections.get(name))
 
 
 def _make(manager: MultiBackendJobManager, name: str) -> Connection:

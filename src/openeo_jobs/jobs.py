@@ -124,6 +124,8 @@ class BatchJob:
     absent_since: datetime | None = None
     """When a complete listing first did not contain its tag."""
     start_sent_at: datetime | None = None
+    vain_starts: int = 0
+    """How many starts had no effect: it was seen `created` twice afterwards, a grace period apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +243,8 @@ class Backend:
     learned_at: datetime | None = None
     paused_class: ErrorClass | None = None
     paused_reason: str | None = None
+    paused_remedy: str | None = None
+    """The command that mends it, where there is one."""
     paused_since: datetime | None = None
     retry_at: datetime | None = None
     is_polled: bool = True

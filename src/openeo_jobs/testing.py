@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import itertools
 import json
 import threading
 from collections.abc import Mapping
@@ -40,12 +42,14 @@ class FakeBatchJob:
 
     - `status`: any text, as a backend might say it.
     - `starts`: how often it was put into the queue.
+    - `account`: who has created it; for others it does not exist.
     - `is_listed`, `is_found`: False where a registry lags: absent from the listing, or answered with 404.
     - `results`: the assets, by file name.
     """
 
     batch_job_id: str
     title: str | None = None
+    account: str | None = None
     status: str = JobStatus.CREATED
     starts: int = 0
     costs: float | None = None
@@ -70,27 +74,36 @@ class FakeGateway:
     - `batch_jobs`: by id, in the order of their creation.
     - `is_listing_complete`: what `list_batch_jobs` says of itself.
     - `currency`: what `get_currency` returns.
+    - `account`: as whom it is logged in, None: the backend does not tell. `log_in_as` makes another one.
     """
 
-    def __init__(self, name: str = "fake", *, currency: str | None = "credits") -> None:
+    def __init__(
+        self, name: str = "fake", *, currency: str | None = "credits", account: str | None = None
+    ) -> None:
         self.batch_jobs: dict[str, FakeBatchJob] = {}
         self.calls: list[tuple[Any, ...]] = []
         self.is_listing_complete = True
         self.currency = currency
+        self.account = account
         self._name = name
-        self._created = 0
+        self._numbers = itertools.count(1)
         self._failures: dict[str, list[tuple[BackendError, bool]]] = {}
         self._lock = threading.RLock()
 
     def create(self, title: str | None = None, *, status: str = JobStatus.CREATED) -> str:
         """Create a batch job, as user code would, and return its id."""
         with self._lock:
-            self._created += 1
-            batch_job_id = f"{self._name}-{self._created}"
+            batch_job_id = f"{self._name}-{next(self._numbers)}"
             self.batch_jobs[batch_job_id] = FakeBatchJob(
-                batch_job_id=batch_job_id, title=title, status=status
+                batch_job_id=batch_job_id, title=title, account=self.account, status=status
             )
             return batch_job_id
+
+    def log_in_as(self, account: str | None) -> FakeGateway:
+        """Return a gateway over the same backend, logged in as somebody else."""
+        other = copy.copy(self)
+        other.account = account
+        return other
 
     def fail_next(
         self, method: str, error: BackendError, *, times: int = 1, after_effect: bool = False
@@ -121,7 +134,7 @@ class FakeGateway:
     def list_batch_jobs(self) -> Listing:
         """Ask for all batch jobs that are listed."""
         with self._lock, self._call("list_batch_jobs"):
-            listed = tuple(_observation(job) for job in self.batch_jobs.values() if job.is_listed)
+            listed = tuple(_observation(job) for job in self.batch_jobs.values() if self._lists(job))
             return Listing(batch_jobs=listed, is_complete=self.is_listing_complete)
 
     def start(self, batch_job_id: str) -> None:
@@ -153,6 +166,11 @@ class FakeGateway:
             job = self.batch_jobs.get(batch_job_id)
             return [] if job is None else [dict(entry) for entry in job.error_logs]
 
+    def get_account(self) -> str | None:
+        """Return as whom it is logged in."""
+        with self._lock, self._call("get_account"):
+            return self.account
+
     def get_currency(self) -> str | None:
         """Return the currency."""
         with self._lock, self._call("get_currency"):
@@ -172,9 +190,15 @@ class FakeGateway:
 
     def _find(self, batch_job_id: str) -> FakeBatchJob:
         job = self.batch_jobs.get(batch_job_id)
-        if job is None or not job.is_found:
+        if job is None or not job.is_found or self._hides(job):
             raise _refusal(404, "JobNotFound", f"there is no batch job {batch_job_id}")
         return job
+
+    def _lists(self, job: FakeBatchJob) -> bool:
+        return job.is_listed and not self._hides(job)
+
+    def _hides(self, job: FakeBatchJob) -> bool:
+        return None not in (job.account, self.account) and job.account != self.account
 
     def _call(self, method: str, *arguments: Any) -> _Call:
         self.calls.append((method, *arguments))

@@ -90,9 +90,9 @@ class ManagersCode:
         """Say whether openEO's client has stored a login since this one was last tried to renew."""
         return self._logins.has_new(backend_name)
 
-    def describe_remedy(self, backend_name: str) -> str:
-        """Say what a person can do about a dead login."""
-        return self._logins.describe_remedy(backend_name)
+    def find_remedy(self, backend_name: str) -> str | None:
+        """Return the command that mends a dead login; None where only the script can."""
+        return self._logins.find_remedy(backend_name)
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
         """Call `start_job` with exactly the documented keywords, and with `attempt` if it asks for that."""

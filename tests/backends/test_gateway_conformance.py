@@ -22,7 +22,10 @@ class Fake:
     """Batch jobs in memory."""
 
     def __init__(self, tmp_path):
-        self.gateway = FakeGateway("north")
+        self.gateway = FakeGateway("north", account="user")
+
+    def log_in_as(self, account):
+        return self.gateway.log_in_as(account)
 
     def create(self, title=None):
         return self.gateway.create(title)
@@ -58,6 +61,10 @@ class Simulated:
         self.backend.start()
         self.connection = openeo.connect(self.backend.url).authenticate_basic("user", "password")
         self.gateway = OpenEOGateway("north", lambda: self.connection, timeout_seconds=5)
+
+    def log_in_as(self, account):
+        connection = openeo.connect(self.backend.url).authenticate_basic(account, "password")
+        return OpenEOGateway("north", lambda: connection, timeout_seconds=5)
 
     def create(self, title=None):
         return self.connection.create_job(PROCESS, title=title, validate=False).job_id
@@ -109,6 +116,19 @@ def test_it_has_a_name(gateway):
 
 def test_it_has_a_url(gateway):
     assert gateway.url.startswith(("http://", "https://"))
+
+
+def test_it_knows_as_whom_it_is_logged_in(world, gateway):
+    assert gateway.get_account() == "user"
+
+
+def test_batch_jobs_of_another_account_do_not_exist(world, gateway):
+    batch_job_id = world.create("mine")
+    other = world.log_in_as("somebody else")
+    assert other.get_account() == "somebody else"
+    assert refusal(other.get_batch_job, batch_job_id).http_status == 404
+    assert refusal(other.start, batch_job_id).http_status == 404
+    assert list(other.list_batch_jobs().batch_jobs) == []
 
 
 def test_a_batch_job_is_created_inert(world, gateway):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -29,6 +30,7 @@ def begin(folder: Path, north: Simulator, south: Simulator, *options: str) -> su
     return subprocess.Popen(
         [sys.executable, tests / "interruptible.py", folder, north.url, south.url, *options],
         env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -50,8 +52,8 @@ def count_finished(folder: Path) -> int:
     return query(database, "SELECT count(*) FROM job WHERE status = 'finished'")[0][0]
 
 
-def run_to_the_end(folder: Path, north: Simulator, south: Simulator) -> str:
-    process = begin(folder, north, south)
+def run_to_the_end(folder: Path, north: Simulator, south: Simulator, *options: str) -> str:
+    process = begin(folder, north, south, *options)
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
     return output
@@ -143,6 +145,45 @@ def test_two_runs_share_the_rows_and_both_end(tmp_path, north, south) -> None:
     assert owners == [(1,), (2,)]
     assert north.truth().peak_parallel <= 4
     assert south.truth().peak_parallel <= 3
+
+
+def test_two_processes_that_begin_a_new_campaign_at_one_moment_share_it(tmp_path, north, south) -> None:
+    both = [begin(tmp_path, north, south, "--wait") for _ in range(2)]
+    for process in both:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    assert not (tmp_path / "jobs.sqlite").exists()
+    for process in both:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in both:
+        output = process.communicate(timeout=120)[0]
+        assert output.endswith("all done\n"), output
+    check(tmp_path, north, south)
+    assert query(tmp_path / "jobs.sqlite", "SELECT count(*) FROM campaign") == [(1,)]
+    assert count_owned(tmp_path, 1) > 0
+    assert count_owned(tmp_path, 2) > 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_says_which_other_one_the_campaign_goes_on_in(
+    tmp_path, north, south, number
+) -> None:
+    first = begin(tmp_path, north, south)
+    wait_until(lambda: count_finished(tmp_path) >= 1, first)
+    second = begin(tmp_path, north, south)
+    wait_until(lambda: count_owned(tmp_path, 2) >= 1, second)
+    first.send_signal(number)
+    output = first.communicate(timeout=60)[0]
+    assert "all done" not in output
+    assert re.search(rf"The campaign goes on in \S.*interruptible\.py .*\(pid {second.pid} on ", output), (
+        output
+    )
+    assert "Nothing runs this campaign now" not in output
+    output = second.communicate(timeout=120)[0]
+    assert output.endswith("all done\n"), output
+    check(tmp_path, north, south)
 
 
 def test_a_run_that_is_killed_leaves_its_rows_to_the_other(tmp_path, north, south) -> None:

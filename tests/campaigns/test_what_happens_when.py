@@ -36,6 +36,10 @@ HELD_BY = {
         "test_a_run_that_is_killed_leaves_its_rows_to_the_other",
         "test_processes_share_a_campaign_though_one_was_suspended_past_its_lease",
     ),
+    "two people run it, each with an account": (
+        "test_what_one_account_left_behind_waits_for_it_while_the_other_goes_on",
+        "test_rows_of_another_account_are_neither_asked_for_nor_lost_nor_created_again",
+    ),
     "the laptop sleeps": (
         "test_nothing_is_decided_from_the_time_that_was_slept_before_a_backend_was_asked",
         "test_what_has_changed_meanwhile_is_told_in_one_line",

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sqlite3
 import subprocess
 import sys
+import uuid
 from contextlib import closing
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from cli_campaign import STATUSES
+
+from openeo_jobs.storage.store import open_store
 
 
 def test_the_stages_add_up_to_the_number_of_rows(campaign, type_in) -> None:
@@ -64,6 +69,19 @@ def test_what_needs_a_person_is_listed_with_the_command_to_type(campaign, type_i
     assert "row 7: results not downloaded, the next run tries again: cut short" in needs
 
 
+def test_the_command_that_logs_in_has_a_line_of_its_own(campaign, type_in) -> None:
+    command = f"openeo-auth oidc-auth https://{'north.' * 12}test --provider-id idp"
+    change(
+        campaign,
+        "UPDATE backend SET paused_class = 'auth', paused_reason = 'the login is not valid any more', "
+        f"paused_remedy = '{command}' WHERE name = 'south'",
+    )
+    _, out, _ = type_in("status")
+    assert f"valid any more\n    > {command}\n" in out
+    _, out, _ = type_in("status", "--json")
+    assert json.loads(out)["backends"][1]["paused"]["remedy"] == command
+
+
 def test_a_fuse_that_has_tripped_is_told_once_for_all_its_backends(campaign, type_in) -> None:
     reason = "10 calls of start_job in a row failed alike, the last one of: KeyError: 'west' in start_job"
     with closing(sqlite3.connect(campaign)) as connection, connection:
@@ -102,6 +120,29 @@ def test_who_runs_the_campaign_is_told_while_that_process_lives(campaign, type_i
     assert out.splitlines()[1].startswith("run by ")
 
 
+def test_each_process_that_runs_the_campaign_has_a_line(campaign, type_in) -> None:
+    pids = [os.getpid(), os.getppid()]
+    with open_store(campaign) as store:
+        (known,) = store.runners.open()
+        for pid, command in ((pids[1], "python b.py"), (2**22 + 1, "python dead.py")):
+            # On another machine nobody sees who lives: what counts is that it was heard of.
+            heard_of = known.heartbeat_at if pid in pids else known.started_at - timedelta(days=1)
+            other = replace(
+                known, uuid=uuid.uuid4().hex, boot_id="elsewhere", pid=pid, command=command,
+                heartbeat_at=heard_of, last_round_at=None,
+            )  # fmt: skip
+            store.runners.begin(other, is_dead=lambda _: False, at=heard_of)
+    _, out, _ = type_in("status")
+    lines = [line for line in out.splitlines() if line.startswith("run by ")]
+    assert [re.findall(r"pid (\d+)", line) for line in lines] == [[str(pid)] for pid in pids]
+    assert lines[1].endswith("python b.py   no round yet")
+    assert "Nothing runs" not in out
+    _, out, _ = type_in("status", "--json")
+    document = json.loads(out)
+    assert [one["pid"] for one in document["runners"]] == pids
+    assert document["runner"]["is_alive"] is False
+
+
 def test_a_campaign_that_nobody_runs_says_how_to_go_on(campaign, type_in) -> None:
     change(
         campaign, "UPDATE runner SET ended_at = heartbeat_at, folder = '/my work', command = 'python a.py'"
@@ -110,6 +151,22 @@ def test_a_campaign_that_nobody_runs_says_how_to_go_on(campaign, type_in) -> Non
     assert "Nothing runs this campaign now. Go on with: cd '/my work' && python a.py\n" in out
     _, out, _ = type_in("status", "--json")
     assert json.loads(out)["runner"]["is_alive"] is False
+
+
+def test_rows_that_wait_for_another_account_are_told_in_one_line(campaign, type_in) -> None:
+    change(
+        campaign,
+        "UPDATE attempt SET account = 'xenia' WHERE job_id = 8; UPDATE job SET owner_id = NULL WHERE id = 8;"
+        "INSERT INTO runner (uuid, host, boot_id, pid_namespace, pid, process_started_at, started_at,"
+        " command, folder, heartbeat_at, ended_at) SELECT 'x', host, boot_id, pid_namespace, pid,"
+        " process_started_at, started_at, command, folder, heartbeat_at, heartbeat_at FROM runner;"
+        "INSERT INTO login SELECT 1, id, 'yvonne' FROM backend; INSERT INTO login VALUES (2, 1, 'xenia')",
+    )
+    _, out, _ = type_in("status")
+    needs = " ".join(out[out.index("needs you") :].split())
+    assert "1 row waits for account xenia of north: nobody else sees" in needs
+    _, out, _ = type_in("status", "--json")
+    assert json.loads(out)["other_accounts"] == [{"backend": "north", "account": "xenia", "rows": 1}]
 
 
 def test_rows_of_unknown_creation_are_told(campaign, type_in) -> None:

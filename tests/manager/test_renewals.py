@@ -147,9 +147,7 @@ def test_without_anything_to_renew_it_with_the_command_is_told_and_nobody_is_ask
     with pytest.raises(BackendRefusedError) as raised:
         logins.renew("north")
     assert raised.value.http_status == 401
-    assert logins.describe_remedy("north") == (
-        f"log in with: openeo-auth oidc-auth {idp.url} --provider-id idp"
-    )
+    assert logins.find_remedy("north") == f"openeo-auth oidc-auth {idp.url} --provider-id idp"
     assert "device" not in idp.grants
     assert capfd.readouterr().out == ""
 

@@ -42,6 +42,13 @@ def make_audit(*findings: Finding) -> Audit:
     return Audit(database=Path("x"), rows=1, attempts=1, batch_jobs=1, findings=findings)
 
 
+def test_attempts_of_other_accounts_are_not_checked_and_counted() -> None:
+    findings = judge_backend(BackendFacts(name="north", listing=make_listing(), others=3))
+    assert str(findings[-1]).startswith("north: attempts of other accounts: 3 not checked")
+    assert not make_audit(*findings).is_wrong
+    assert not make_audit(*findings).is_whole
+
+
 def test_a_database_without_faults_is_fine_but_for_what_nobody_can_know() -> None:
     findings = judge_database(make_facts())
     assert [f.check for f in findings if f.verdict is not Verdict.FINE] == ["computed twice in one attempt"]

@@ -25,7 +25,12 @@ def make_attempt(**overrides: Any) -> Attempt:
 
 
 def make_tracked(
-    status: str, *, started: bool = True, created_seen_at: datetime | None = None, **more: Any
+    status: str,
+    *,
+    started: bool = True,
+    created_seen_at: datetime | None = None,
+    vain_starts: int = 0,
+    **more: Any,
 ) -> Job:
     batch_job = BatchJob(
         id=1,
@@ -33,6 +38,7 @@ def make_tracked(
         outcome=Outcome.CREATED,
         batch_job_id="j-1",
         start_sent_at=LONG_AGO if started else None,
+        vain_starts=vain_starts,
     )
     attempt = make_attempt(batch_job=batch_job, created_seen_at=created_seen_at)
     return make_job(status=JobStatus(status), attempt=attempt, **more)
@@ -104,6 +110,13 @@ def test_created_twice_within_the_grace_period_still_waits() -> None:
     verdict = say(make_tracked("queued_for_start", created_seen_at=seen_at), "created")
 
     assert verdict == Verdict(status=JobStatus.QUEUED_FOR_START, created_seen_at=seen_at)
+
+
+def test_the_last_of_too_many_vain_starts_fails() -> None:
+    for vain_starts, status in ((3, "created"), (4, "start_failed")):
+        job = make_tracked("queued_for_start", created_seen_at=LONG_AGO, vain_starts=vain_starts)
+        verdict = say(job, "created")
+        assert (verdict.status, verdict.may_start_again) == (status, status == "created")
 
 
 def test_created_twice_a_grace_period_apart_may_be_started_again() -> None:

@@ -53,6 +53,7 @@ def make_overview(*, waiting: int = 10, failed: int = 0, reason: str | None = No
         runner=None,
         runners=[],
         orphans=[],
+        stranded=[],
         unsettled=0,
         needs_person=[],
         hook_errors=[],

@@ -59,9 +59,10 @@ def test_every_request_is_logged(api, backend, clock):
         status=201,
         batch_job_id=batch_job_id,
         title="a title",
+        user="user",
     )
     assert (logs.query, logs.batch_job_id, logs.title) == ("limit=5", batch_job_id, None)
-    assert (nowhere.status, nowhere.batch_job_id) == (404, None)
+    assert (nowhere.status, nowhere.batch_job_id, nowhere.user) == (404, None, None)
 
 
 def test_logged_requests_can_be_asked_for_by_method_and_path(api, backend):

@@ -7,7 +7,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from storage_tools import NOW, begin_runner, campaign_at, claim_one, create_one, make_tiles, run_sql
+from storage_tools import (
+    NOW,
+    begin_runner,
+    campaign_at,
+    claim_one,
+    create_one,
+    is_dead,
+    make_runner,
+    make_tiles,
+    run_sql,
+    take_over,
+)
 
 from openeo_jobs.storage.store import open_store
 
@@ -23,20 +34,27 @@ def test_a_campaign_in_any_ordinary_state_has_a_way_on(path: Path) -> None:
     assert (facts.rows, facts.attempts, facts.batch_jobs) == (3, 2, 1)
 
 
-@pytest.mark.parametrize(
-    "sql",
-    [
-        "UPDATE job SET owner_id = NULL WHERE id = {row}",
-        "UPDATE job SET attempt_id = NULL WHERE id = {row}",
-    ],
-    ids=["nobody settles it", "it has no attempt"],
-)
-def test_a_row_that_is_being_submitted_by_nobody_has_no_way_on(path: Path, sql: str) -> None:
+def test_a_row_that_is_being_submitted_without_an_attempt_has_no_way_on(path: Path) -> None:
     with campaign_at(path, make_tiles(2)) as store:
         row = claim_one(store, begin_runner(store)).number
-    run_sql(path, sql.format(row=row))
+    run_sql(path, f"UPDATE job SET attempt_id = NULL WHERE id = {row}")
     with open_store(path) as store:
         assert store.audits.facts().stuck == [row]
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["UPDATE job SET owner_id = NULL WHERE id = 1", "UPDATE runner SET ended_at = heartbeat_at"],
+    ids=["of nobody", "of a dead runner"],
+)
+def test_a_row_on_which_nobody_acts_has_a_way_on_because_the_next_run_takes_it(path: Path, sql: str) -> None:
+    with campaign_at(path, make_tiles(2)) as store:
+        claim_one(store, begin_runner(store))
+    run_sql(path, sql)
+    with open_store(path) as store:
+        assert store.audits.facts().stuck == []
+        runner_id = store.runners.begin(make_runner(), is_dead=is_dead, at=NOW)
+        assert take_over(store, runner_id) == 1
 
 
 def test_a_row_under_way_without_a_batch_job_has_no_way_on(path: Path) -> None:

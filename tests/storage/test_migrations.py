@@ -60,6 +60,11 @@ def test_rows_history_and_pauses_are_kept(older: Path) -> None:
     assert (south.learned_cap, south.paused_reason, south.learned_at) == (1, "[429] slowly", None)
     assert job is not None
     assert (job.batch_job_id, job.backend_name) == ("j-1", "south")
+    assert job.attempt is not None
+    assert job.attempt.batch_job is not None
+    assert job.attempt.batch_job.vain_starts == 0
+    assert run_sql(older, "SELECT account FROM attempts") == [(None,)]
+    assert south.paused_remedy is None
     assert run_sql(older, "SELECT tile, status FROM jobs") == [("T0", "not_started"), ("T1", "created")]
 
 

@@ -25,9 +25,9 @@ from openeo_jobs.storage.store import JobStore
 COLUMNS = {
     "jobs": "job tile id backend_name status start_time running_start_time cpu memory duration costs"
     " user_status results_status",
-    "attempts": "job attempt backend_name id began_at start_time running_start_time ended_at backend_status"
-    " error_class error_message error_http_status error_code error_at costs currency cpu cpu_unit memory"
-    " memory_unit duration duration_unit usage",
+    "attempts": "job attempt backend_name account id began_at start_time running_start_time ended_at"
+    " backend_status error_class error_message error_http_status error_code error_at costs currency cpu"
+    " cpu_unit memory memory_unit duration duration_unit usage",
     "batch_jobs": (
         "job attempt backend_name id tag sent_at ended_at outcome start_sent_at chosen found_at seen_status "
         "settled_as settled_at"

@@ -7,7 +7,7 @@ import itertools
 import shutil
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ from openeo_jobs.storage.store import JobStore, open_store_for_run
 from openeo_jobs.tables import NewJob, Table
 from openeo_jobs.testing import FakeGateway
 from openeo_jobs.tracking import loop
-from openeo_jobs.tracking.pool import Pool
+from openeo_jobs.tracking.pool import Pool, _run, _Task
 from openeo_jobs.tracking.presence import Clock, Presence
 from openeo_jobs.tracking.run import Run, Settings
 from openeo_jobs.tracking.user_code import Returned
@@ -33,6 +33,20 @@ Script = Callable[["Bench", Job, FakeGateway, Watcher], Returned | None]
 
 class Crash(BaseException):
     """The process dies here."""
+
+
+class PoolInOrder(Pool):
+    """A pool without threads: each task is done when it is submitted, so that all runs are alike."""
+
+    def submit(
+        self, kind: str, *, lane: str, key: Hashable, subject: Any, function: Callable[[], Any]
+    ) -> bool:
+        if (kind, key) in self._under_way:
+            return False
+        task = _Task(kind=kind, lane=lane, key=(kind, key), subject=subject, function=function)
+        self._under_way[task.key] = task
+        self._done.put((task.key, _run(task)))
+        return True
 
 
 class Bench:
@@ -47,6 +61,7 @@ class Bench:
         rows: int = 1,
         cap: int = 4,
         backends: tuple[str, ...] = ("north",),
+        pool: type[Pool] = Pool,
         **settings: Any,
     ) -> None:
         self.folder = folder
@@ -60,8 +75,10 @@ class Bench:
         self.refusal: Exception | None = None
         self.renewals: list[str] = []
         self.new_logins: set[str] = set()
+        self.has_login_command = True
         self._settings = settings
         self._cap = cap
+        self._pool = pool
         self._pids = itertools.count(1)
         self.store = self._open()
         jobs = tuple(NewJob(params=f"[{i}]", index_label=str(i)) for i in range(rows))
@@ -143,8 +160,8 @@ class Bench:
     def has_new_login(self, backend_name: str) -> bool:
         return backend_name in self.new_logins
 
-    def describe_remedy(self, backend_name: str) -> str:
-        return f"log in with: openeo-auth oidc-auth {backend_name}"
+    def find_remedy(self, backend_name: str) -> str | None:
+        return f"openeo-auth oidc-auth {backend_name}" if self.has_login_command else None
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:
         return self.script(self, job, self.gateways[backend_name], watcher)
@@ -205,7 +222,7 @@ class Bench:
             settings=Settings(**durations, **others),
             caps=dict.fromkeys(self.gateways, self._cap),
             user_code=self,
-            pool=Pool(),
+            pool=self._pool(),
             make_token=lambda: f"{next(tokens):05}",
             take_chance=lambda: 0.0,
         )

@@ -44,6 +44,18 @@ def test_one_that_is_gone_already_is_settled(bench: Bench) -> None:
     assert bench.store.orphans.open() == []
 
 
+def test_one_that_is_hidden_because_it_is_another_accounts_is_not_taken_for_gone(bench: Bench) -> None:
+    bench.gateway = bench.gateways["north"] = bench.gateway.log_in_as("xenia")
+    bench.restart()
+    bench.script = fail_after_creating
+    bench.store.retries.retry(bench.store.jobs.all(), reason="again", at=bench.now)
+    bench.round(60)
+    orphan = bench.store.orphans.open()[-1]
+    bench.gateway = bench.gateway.log_in_as("yvonne")
+    assert delete(bench, orphan) is Deletion.HIDDEN
+    assert orphan in bench.store.orphans.open()
+
+
 def test_one_that_a_row_has_adopted_meanwhile_is_kept(bench: Bench) -> None:
     (orphan,) = bench.store.orphans.open()
     bench.store.adoptions.adopt(

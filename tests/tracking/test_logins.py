@@ -72,9 +72,8 @@ def test_a_login_that_cannot_be_renewed_pauses_its_backend_and_the_command_is_to
     die_for_good(bench)
     paused = bench.store.backends.one("north")
     assert paused.paused_class is ErrorClass.AUTH
-    assert paused.paused_reason == (
-        "the login is not valid any more; log in with: openeo-auth oidc-auth north"
-    )
+    assert paused.paused_reason == "the login is not valid any more"
+    assert paused.paused_remedy == "openeo-auth oidc-auth north"
     for _ in range(10):
         bench.round(60)
     assert [text.count("openeo-auth oidc-auth north") for text in warnings(caplog)] == [1]
@@ -89,9 +88,25 @@ def test_a_renewed_login_that_is_refused_again_pauses_its_backend(bench: Bench) 
         expire(bench)
         bench.round(60)
     assert bench.renewals == ["north"]
-    reason = bench.store.backends.one("north").paused_reason
-    assert reason is not None
-    assert reason.endswith("log in with: openeo-auth oidc-auth north")
+    assert bench.store.backends.one("north").paused_remedy == "openeo-auth oidc-auth north"
+
+
+def test_the_command_is_forgotten_with_the_pause_that_it_ends(bench: Bench) -> None:
+    die_for_good(bench)
+    bench.refusal = None
+    bench.new_logins.add("north")
+    bench.round(1)
+    assert bench.store.backends.one("north").paused_remedy is None
+
+
+def test_where_no_command_mends_it_the_reason_says_what_does(bench: Bench) -> None:
+    bench.has_login_command = False
+    die_for_good(bench)
+    paused = bench.store.backends.one("north")
+    assert paused.paused_reason == (
+        "the login is not valid any more; mend the login, and start the script again"
+    )
+    assert paused.paused_remedy is None
 
 
 def test_a_login_made_in_another_shell_is_used_in_the_next_round(bench: Bench) -> None:

@@ -205,7 +205,7 @@ def test_a_swallowed_request_that_created_nothing_is_proved_so(bench: Bench) -> 
     bench.round()
     for _ in range(3):
         bench.round(130)
-    assert bench.store.orphans.loose() == []
+    assert bench.store.orphans.loose(bench.run.runner_id) == []
     assert orphan_ids(bench) == []
 
 

@@ -208,7 +208,7 @@ def test_a_login_that_wants_to_leave_the_program_pauses_its_backend(tmp_path: Pa
     bench.connect = leave  # type: ignore[method-assign]
     bench.round()
     assert bench.store.backends.one("north").paused_reason == (
-        "cannot connect: RuntimeError: SystemExit: no password; log in with: openeo-auth oidc-auth north"
+        "cannot connect: RuntimeError: SystemExit: no password"
     )
 
 

@@ -9,6 +9,7 @@ from bench import NO_ANSWER, Bench
 
 from openeo_jobs.errors import BackendRefusedError, BackendUnavailableError
 from openeo_jobs.status import JobStatus
+from openeo_jobs.tracking import loop
 
 LIMIT = BackendRefusedError("limit", http_status=400, code="ConcurrentJobLimit")
 
@@ -54,6 +55,27 @@ def test_a_start_that_had_no_effect_is_repeated_after_created_was_seen_twice_a_g
     bench.round(61)
     assert bench.count("start") == 2
     assert bench.gateway.batch_jobs["north-1"].starts == 1
+
+
+def test_a_start_that_never_has_an_effect_is_not_asked_for_for_ever(bench: Bench) -> None:
+    bench.gateway.fail_next("start", BackendUnavailableError("[500] oops", http_status=500), times=1000)
+    for _ in range(8):
+        bench.restart()  # what counts is stored
+        for _ in range(3):
+            bench.round(2000)
+    assert bench.count("start") == 5
+    assert bench.status() is JobStatus.START_FAILED
+    assert bench.job().attempt.failure.message == "5 starts had no effect: the batch job stays created"
+    assert [one.status for one in bench.gateway.batch_jobs.values()] == ["created"]
+    assert bench.job().batch_job_id == "north-1"
+    assert not loop.work_left(bench.run)
+
+
+def test_starts_that_are_refused_for_now_are_asked_for_again_as_often_as_it_takes(bench: Bench) -> None:
+    bench.gateway.fail_next("start", LIMIT, times=20)
+    for _ in range(25):
+        bench.round(2000)
+    assert bench.status() is JobStatus.QUEUED
 
 
 def test_a_start_that_is_refused_for_now_is_asked_for_again(bench: Bench) -> None:

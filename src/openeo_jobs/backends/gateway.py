@@ -45,6 +45,10 @@ class Gateway(Protocol):
         """Fetch the log entries of level error, in order (every page)."""
         ...
 
+    def get_account(self) -> str | None:
+        """Return as whom this is logged in (`GET /me`, `user_id`); None where the backend does not tell."""
+        ...
+
     def get_currency(self) -> str | None:
         """Return the currency that costs are in (`GET /`, `billing.currency`); None where none is named."""
         ...

@@ -55,12 +55,12 @@ def mark_of_stored_logins(connection: openeo.Connection) -> int | None:
         return None
 
 
-def describe_remedy(connection: openeo.Connection | None) -> str:
-    """Say what a person can do about a dead login of *connection*."""
+def find_remedy(connection: openeo.Connection | None) -> str | None:
+    """Return the command that mends a dead login of *connection*; None where only its script can."""
     if connection is None or _is_basic(connection):
-        return "mend the login, and start the script again"
+        return None
     url = str(getattr(connection, "_orig_url", None) or connection.root_url)
-    return f"log in with: {login_command(url, provider_id=_provider_of(connection))}"
+    return login_command(url, provider_id=_provider_of(connection))
 
 
 def _try(connection: openeo.Connection, what: str, log_in: Callable[[], object]) -> bool:

@@ -11,7 +11,9 @@ from openeo_jobs.backends.logs import get_error_logs
 from openeo_jobs.backends.observations import observation_in
 from openeo_jobs.backends.results import download_results
 from openeo_jobs.backends.transport import Transport
-from openeo_jobs.jobs import Asset, Listing, Observation
+from openeo_jobs.errors import BackendRefusedError
+from openeo_jobs.jobs import Asset, ErrorClass, Listing, Observation
+from openeo_jobs.policy.failures import classify
 
 if TYPE_CHECKING:
     import openeo
@@ -68,6 +70,16 @@ class OpenEOGateway:
     def get_error_logs(self, batch_job_id: str) -> list[dict[str, Any]]:
         """Fetch the log entries of level error, every page; none where there are no logs (404)."""
         return get_error_logs(self._transport, batch_job_id)
+
+    def get_account(self) -> str | None:
+        """Return the user id of `GET /me`; None where there is no such endpoint, or no id in its answer."""
+        try:
+            user_id = self._transport.get_json(self._transport.url_of("me")).get("user_id")
+        except BackendRefusedError as error:
+            if classify(error) is ErrorClass.PERMANENT:
+                return None
+            raise
+        return user_id if isinstance(user_id, str) and user_id else None
 
     def get_currency(self) -> str | None:
         """Return the currency of `GET /`; None where none is named."""

@@ -105,6 +105,8 @@ class BackendFacts:
     """Rows by batch job id: with a tag that the database does not know."""
     active: Mapping[str, int] = field(default_factory=dict)
     """Rows by batch job id: under way."""
+    others: int = 0
+    """How many attempts are known to be those of other accounts: no listing of this one shows them."""
 
 
 _DATABASE, _ROWS = "database", "rows"
@@ -167,6 +169,7 @@ def judge_backend(facts: BackendFacts) -> list[Finding]:
         _judge(facts.name, "unknown to the database", strays, doubt),
         _judge_missing(facts, words, doubt),
         *_judge_untagged(facts),
+        *_judge_others(facts),
     ]
 
 
@@ -196,6 +199,20 @@ def _judge_untagged(facts: BackendFacts) -> list[Finding]:
         return []
     reason = f"{facts.untagged} create requests had no tag, so that nothing tells their duplicates"
     return [_not_checked(facts.name, "orphans without a tag", reason)]
+
+
+def _judge_others(facts: BackendFacts) -> list[Finding]:
+    if not facts.others:
+        return []
+    return [
+        Finding(
+            place=facts.name,
+            check="attempts of other accounts",
+            verdict=Verdict.NOT_CHECKED,
+            number=facts.others,
+            detail="the backend shows their batch jobs to nobody else",
+        )
+    ]
 
 
 def _judge(place: str, check: str, rows: Mapping[str, int], doubt: str) -> Finding:

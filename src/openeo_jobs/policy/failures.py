@@ -64,6 +64,12 @@ def make_remote_failure(message: str, *, at: datetime) -> Failure:
     return Failure(error_class=ErrorClass.REMOTE_ERROR, message=message, at=at, key=key)
 
 
+def make_refusal(message: str, *, at: datetime) -> Failure:
+    """Describe a batch job that is there, and that its backend does not start."""
+    key = normalise_message(message)
+    return Failure(error_class=ErrorClass.PERMANENT, message=message, at=at, key=key)
+
+
 def make_interruption(*, at: datetime) -> Failure:
     """Describe an attempt whose `start_job` did not return, because the process ended."""
     return Failure(error_class=ErrorClass.INTERRUPTED, message=_INTERRUPTED, at=at, key=_INTERRUPTED)

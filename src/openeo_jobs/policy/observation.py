@@ -11,6 +11,9 @@ from openeo_jobs.status import BACKEND_WORDS, Actor, JobStatus, can_change
 LOST_AFTER_COUNT = 3
 """How many times in a row a batch job has to be unknown before it may be lost."""
 
+MOST_VAIN_STARTS = 5
+"""How many starts of a batch job may have no effect before nobody asks for another one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
@@ -61,9 +64,18 @@ def _judge_created(job: Job, *, at: datetime, grace: timedelta) -> Verdict:
         status, reason = _FIRST_SIGHT.get(job.status, (job.status, None))
         return Verdict(status=status, reason=reason, created_seen_at=seen_at or at)
     if job.status is JobStatus.QUEUED_FOR_START:
+        return _judge_vain_start(job)
+    return Verdict(status=JobStatus.CANCELED, reason="stopped on the backend by somebody else")
+
+
+def _judge_vain_start(job: Job) -> Verdict:
+    batch_job = job.attempt.batch_job if job.attempt else None
+    starts = 1 + (batch_job.vain_starts if batch_job else 0)
+    if starts < MOST_VAIN_STARTS:
         reason = "the start had no effect: seen created twice"
         return Verdict(status=JobStatus.CREATED, reason=reason, may_start_again=True)
-    return Verdict(status=JobStatus.CANCELED, reason="stopped on the backend by somebody else")
+    reason = f"{starts} starts had no effect: the batch job stays created"
+    return Verdict(status=JobStatus.START_FAILED, reason=reason)
 
 
 _WITH_RESULTS = frozenset({JobStatus.FINISHED, JobStatus.ERROR})

@@ -21,6 +21,7 @@ def list_needs(overview: Overview, *, groups: int, commands: Commands, now: date
         *_failed(overview, groups, commands),
         *(_waiting(rows, reason, overview, commands) for rows, reason in _by_text(overview.needs_person)),
         *_orphans(overview, commands),
+        *(wrap(stranded.describe(), width=_WIDTH) for stranded in overview.stranded),
         *(_tripped(backends, commands, now) for backends in _by_fuse(overview)),
         *(_paused(report.backend, now) for report in overview.backends if report.backend.paused_class),
         *(_hook(rows, text) for rows, text in _by_text(overview.hook_errors)),
@@ -81,7 +82,7 @@ def _paused(backend: Backend, now: datetime) -> list[str]:
     since = f" since {format_instant(backend.paused_since, now=now)}" if backend.paused_since else ""
     again = f"; tried again {format_instant(backend.retry_at, now=now)}" if backend.retry_at else ""
     text = f"{backend.name} paused{since}{again}; its rows wait, none fails: {backend.paused_reason}"
-    return wrap(text, width=_WIDTH)
+    return [*wrap(text, width=_WIDTH), *([f"> {backend.paused_remedy}"] if backend.paused_remedy else [])]
 
 
 def _hook(rows: list[int], text: str) -> list[str]:

@@ -8,7 +8,8 @@
 - `unsettled`: rows with a create request whose outcome is unknown
 - `files`: `number` and `size` (bytes) of the results on disk
 - `backends`: a list of `name`, `url`, `parallel_jobs`, `slots_held`, `statuses`, `rows`, `complete`,
-  `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `class`, `since`, `retry_at`),
+  `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `remedy` (null, or the
+  command to type), `class`, `since`, `retry_at`),
   `learned_cap` (null, or what it took when it last refused one more), `fuse` (null, or `reason`, `since`)
 - `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`
 - `runners`: those that are alive, each like `runner`
@@ -16,6 +17,7 @@
   `started_at`, `last_round_at`, `ended_at`
 - `needs_person`, `hook_errors`, `download_errors`: lists of `row` and `text`
 - `orphans`: a list of `row` and `id` of batch jobs that no row uses (see `orphans --json`)
+- `other_accounts`: a list of `backend`, `account` and the number of `rows` that wait for it
 
 `failures`: `database`, `rows`, and `failures`, a list of `number` (for `retry --failure`), `message`,
 `key` (the message normalised), `error_class`, `http_status`, `rows` (their numbers), `backends` (rows by
@@ -59,6 +61,10 @@ def make_status_document(overview: Overview, *, database: Path, alive: Sequence[
         "hook_errors": _texts(overview.hook_errors),
         "download_errors": _texts(overview.download_errors),
         "orphans": [{"row": one.row, "id": one.batch_job_id} for one in overview.orphans],
+        "other_accounts": [
+            {"backend": one.backend_name, "account": one.account, "rows": one.rows}
+            for one in overview.stranded
+        ],
     }
 
 
@@ -92,6 +98,7 @@ def _backend(report: BackendReport) -> Document:
 def _pause(backend: Backend) -> Document:
     return {
         "reason": backend.paused_reason,
+        "remedy": backend.paused_remedy,
         "class": str(backend.paused_class),
         "since": _instant(backend.paused_since),
         "retry_at": _instant(backend.retry_at),

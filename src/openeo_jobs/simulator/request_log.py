@@ -25,7 +25,7 @@ class LoggedRequest:
 
     `batch_job_id` is the one in the path; for `POST /jobs` the one that was created, whatever was answered.
     `title` is that of the body of `POST /jobs`. `status` is None where nothing was answered. `fault` is what
-    went wrong on purpose: None, or for example `drop after the effect`.
+    went wrong on purpose: None, or for example `drop after the effect`. `user` is whose token it brought.
     """
 
     at: datetime
@@ -36,6 +36,7 @@ class LoggedRequest:
     batch_job_id: str | None
     title: str | None
     fault: str | None = None
+    user: str | None = None
 
 
 class RequestLog:
@@ -104,6 +105,11 @@ def note_batch_job(scope: Scope, batch_job_id: str) -> None:
     scope[_NOTES].batch_job_id = batch_job_id
 
 
+def note_user(scope: Scope, user: str) -> None:
+    """Tell the log whose request it is."""
+    scope[_NOTES].user = user
+
+
 def note_fault(scope: Scope, description: str) -> None:
     """Tell the log what goes wrong with the request on purpose."""
     scope[_NOTES].faults.append(description)
@@ -114,6 +120,7 @@ class _Notes:
     """What the log is told about a request while it is handled."""
 
     batch_job_id: str | None
+    user: str | None = None
     faults: list[str] = field(default_factory=list)
 
 
@@ -130,6 +137,7 @@ def _describe(
         batch_job_id=notes.batch_job_id,
         title=title,
         fault=", ".join(notes.faults) or None,
+        user=notes.user,
     )
 
 

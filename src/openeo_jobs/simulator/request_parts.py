@@ -8,12 +8,15 @@ from typing import Any
 from starlette.requests import Request
 
 from openeo_jobs.simulator.api_errors import not_a_body, parameter_invalid
+from openeo_jobs.simulator.request_log import note_user
 from openeo_jobs.simulator.service import Service
 
 
 def get_user(request: Request, service: Service) -> str:
     """Return the user whose bearer token *request* carries."""
-    return service.identify(request.headers.get("authorization"))
+    user = service.identify(request.headers.get("authorization"))
+    note_user(request.scope, user)
+    return user
 
 
 async def read_object(request: Request) -> dict[str, Any]:

@@ -37,15 +37,15 @@ class Audits:
                 unknown=_unknown(connection),
             )
 
-    def active(self, backend_name: str) -> dict[str, int]:
-        """Return the rows under way on a backend, by the batch job that it knows them by."""
+    def active(self, backend_name: str) -> dict[str, tuple[int, str | None]]:
+        """Return the rows under way on a backend, by their batch jobs, each with its account."""
         select = (
-            _of_jobs(batch_job.c.batch_job_id, job.c.id)
+            _of_jobs(batch_job.c.batch_job_id, job.c.id, attempt.c.account)
             .join(backend, backend.c.id == batch_job.c.backend_id)
             .where(job.c.status.in_(sorted(ACTIVE)), backend.c.name == backend_name)
         )
         with self._database.reading() as connection:
-            return {row[0]: row[1] for row in connection.execute(select)}
+            return {row[0]: (row[1], row[2]) for row in connection.execute(select)}
 
     def count_untagged(self, backend_name: str) -> int:
         """Count the create requests to a backend that had no tag."""
@@ -61,17 +61,14 @@ class Audits:
 
 
 _IS_POLLED = batch_job.c.batch_job_id.is_not(None)
-_IS_SETTLED_BY_OWNER = sa.and_(
-    job.c.status == JobStatus.SUBMITTING,
-    attempt.c.id.is_not(None),
-    attempt.c.chosen_id.is_(None),
-    job.c.owner_id.is_not(None),
+_IS_SETTLED_BY_A_RUN = sa.and_(
+    job.c.status == JobStatus.SUBMITTING, attempt.c.id.is_not(None), attempt.c.chosen_id.is_(None)
 )
-"""The next run takes over what its owner left, and finds out what became of it."""
+"""Its owner finds out what became of it; one that nobody acts on is taken over by whoever comes."""
 _IS_STUCK = sa.and_(
     job.c.status.in_(sorted(ACTIVE)),
     job.c.needs_person_since.is_(None),
-    sa.not_(sa.or_(_IS_POLLED, _IS_SETTLED_BY_OWNER)),
+    sa.not_(sa.or_(_IS_POLLED, _IS_SETTLED_BY_A_RUN)),
 )
 
 

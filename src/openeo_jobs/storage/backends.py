@@ -50,15 +50,20 @@ class Backends:
         *,
         kind: ErrorClass,
         reason: str,
+        remedy: str | None = None,
         at: datetime,
         retry_at: datetime,
         is_polled: bool = True,
         failures_in_a_row: int = 1,
     ) -> bool:
-        """Let a backend rest until *retry_at*; return whether it was not paused before."""
+        """Let a backend rest until *retry_at*; return whether it was not paused before.
+
+        *remedy* is the command that mends what it is paused for, if there is one.
+        """
         values = {
             "paused_class": kind,
             "paused_reason": reason,
+            "paused_remedy": remedy,
             "retry_at": retry_at,
             "is_polled": is_polled,
             "failures_in_a_row": failures_in_a_row,
@@ -74,17 +79,21 @@ class Backends:
 
     def resume(self, name: str) -> None:
         """End the pause of a backend; its failures are forgotten once it does what it is asked for."""
-        nothing = dict.fromkeys(("paused_class", "paused_reason", "paused_since", "retry_at"))
+        nothing = dict.fromkeys(
+            ("paused_class", "paused_reason", "paused_remedy", "paused_since", "retry_at")
+        )
         self._set(name, is_polled=True, **nothing)
 
     def forget_failures(self, name: str) -> None:
         """Store that a backend did what it was asked for, without a pause in between."""
         self._set(name, failures_in_a_row=0)
 
-    def learn_cap(self, name: str, *, at: datetime) -> int:
-        """Store that a backend takes no more than what is active there now, at least 1; return how many."""
+    def learn_cap(self, name: str, *, runner_id: int, at: datetime) -> int:
+        """Store that a backend takes no more than what the runner's account has active there, at least 1.
+
+        Return how many."""
         with self._database.writing() as connection:
-            cap = max(1, count_held(connection, STARTED).get(name, 0))
+            cap = max(1, count_held(connection, STARTED, runner_id=runner_id).get(name, 0))
             connection.execute(
                 sa.update(backend).where(backend.c.name == name).values(learned_cap=cap, learned_at=at)
             )

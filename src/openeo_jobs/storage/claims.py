@@ -13,6 +13,7 @@ from openeo_jobs.status import ACTIVE, JobStatus
 from openeo_jobs.storage.attempts import insert_attempt
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.logins import is_foreign
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
 from openeo_jobs.storage.runners import is_in_charge
 from openeo_jobs.storage.schema import attempt, backend, job
@@ -41,13 +42,13 @@ class Claims:
         """Claim waiting jobs for the backends that have free slots under *caps*; return them, in order.
 
         *caps* names the backends that may get jobs now, with the number of slots of each. Slots are counted
-        here, from the rows of all runners: nothing else keeps count of them. A runner that was taken for dead
-        gets none.
+        here, from the rows of all runners of the same account: nothing else keeps count of them.
+        A runner that was taken for dead gets none.
         """
         with self._database.writing() as connection:
             if not is_in_charge(connection, runner_id):
                 return []
-            free = _free_slots(connection, caps)
+            free = _free_slots(connection, caps, runner_id)
             waiting = _waiting(connection, free, at=at, limit=limit)
             plan = plan_submissions(waiting, free)[:limit]
             names = connection.execute(sa.select(backend.c.name, backend.c.id))
@@ -63,21 +64,27 @@ class Claims:
             ]
 
 
-def count_held(connection: sa.Connection, statuses: Collection[JobStatus] = ACTIVE) -> dict[str, int]:
-    """Count the slots that rows of these *statuses* hold; a row that waits for a person holds none."""
+def count_held(
+    connection: sa.Connection, statuses: Collection[JobStatus] = ACTIVE, *, runner_id: int | None = None
+) -> dict[str, int]:
+    """Count the slots that rows of these *statuses* hold; a row that waits for a person holds none.
+
+    Each account has slots of its own: those of other accounts than that of the runner are not counted.
+    """
+    others = sa.false() if runner_id is None else is_foreign(runner_id)
     rows = connection.execute(
         sa.select(backend.c.name, sa.func.count().label("held"))
         .select_from(job)
         .join(attempt, attempt.c.id == job.c.attempt_id)
         .join(backend, backend.c.id == attempt.c.backend_id)
-        .where(job.c.status.in_(sorted(statuses)), job.c.needs_person_since.is_(None))
+        .where(job.c.status.in_(sorted(statuses)), job.c.needs_person_since.is_(None), ~others)
         .group_by(backend.c.name)
     )
     return {row.name: row.held for row in rows}
 
 
-def _free_slots(connection: sa.Connection, caps: Mapping[str, int]) -> dict[str, int]:
-    held = count_held(connection)
+def _free_slots(connection: sa.Connection, caps: Mapping[str, int], runner_id: int) -> dict[str, int]:
+    held = count_held(connection, runner_id=runner_id)
     free = {name: cap - held.get(name, 0) for name, cap in caps.items()}
     return {name: slots for name, slots in free.items() if slots > 0}
 

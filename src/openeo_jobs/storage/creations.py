@@ -12,6 +12,7 @@ from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.attempts import find_or_insert_batch_job, insert_batch_job
 from openeo_jobs.storage.changes import change_status, check_unmoved
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.logins import account_of
 from openeo_jobs.storage.rows import (
     SELECT_BATCH_JOBS,
     SELECT_JOBS,
@@ -35,14 +36,17 @@ class Creations:
     ) -> int:
         """Store that a create request is about to leave; return the number of its batch job.
 
-        The attempt belongs to the backend through which the request leaves. Raises `JobMovedError` where the
-        job was taken over meanwhile: then the request must not leave.
+        The attempt belongs to the backend, and to the account, through which the request leaves. Raises
+        `JobMovedError` where the job was taken over meanwhile: then the request must not leave.
         """
         with self._database.writing() as connection:
             check_unmoved(connection, each)
             backend_id = _backend_id(connection, backend_name)
+            account = account_of(each.owner_id, backend_id)
             connection.execute(
-                sa.update(attempt).where(attempt.c.id == attempt_of(each).id).values(backend_id=backend_id)
+                sa.update(attempt)
+                .where(attempt.c.id == attempt_of(each).id)
+                .values(backend_id=backend_id, account=account)
             )
             return insert_batch_job(
                 connection,
@@ -258,10 +262,12 @@ _NO_FAILURE: dict[str, None] = dict.fromkeys(
 
 
 def _choose(connection: sa.Connection, each: Job, number: int, *, backend_id: int, at: datetime) -> None:
+    known = sa.case((attempt.c.backend_id == backend_id, attempt.c.account))
+    account = sa.func.coalesce(account_of(each.owner_id, backend_id), known)
     connection.execute(
         sa.update(attempt)
         .where(attempt.c.id == attempt_of(each).id)
-        .values(chosen_id=number, backend_id=backend_id, start_time=at, **_NO_FAILURE)
+        .values(chosen_id=number, backend_id=backend_id, account=account, start_time=at, **_NO_FAILURE)
     )
 
 

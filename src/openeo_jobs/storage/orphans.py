@@ -15,6 +15,7 @@ from openeo_jobs.policy.orphans import WAITING_REASON, Find, Origin
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.attempts import insert_attempt, insert_batch_job
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.logins import is_foreign
 from openeo_jobs.storage.rows import SELECT_BATCH_JOBS, SELECT_JOBS, batch_job_from, job_from, update_each
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job
 
@@ -44,6 +45,8 @@ class Orphan:
     """What the latest listing said of it."""
     was_started: bool
     """Whether `start_job` has asked for its start."""
+    account: str | None = None
+    """Whose it is; None: not known."""
 
     @property
     def is_inert(self) -> bool:
@@ -123,16 +126,17 @@ class Orphans:
         with self._database.writing() as connection:
             return connection.execute(stop, [{"number": one} for one in waiting]).rowcount
 
-    def loose(self) -> list[tuple[Job, BatchJob]]:
+    def loose(self, runner_id: int) -> list[tuple[Job, BatchJob]]:
         """Return the create requests of unknown outcome whose rows went on without them, or wait for people.
 
-        Each comes with its row. One without a tag is left out: no listing tells of it.
+        Each comes with its row. One without a tag is left out: no listing tells of it. So are
+        those of other accounts than the runner's: its listings do not tell of them.
         """
         select = (
             SELECT_BATCH_JOBS.join(_OWN, _OWN.c.id == batch_job.c.attempt_id)
             .add_columns(_OWN.c.job_id)
             .where(batch_job.c.outcome == Outcome.UNKNOWN, batch_job.c.ended_at.is_not(None))
-            .where(batch_job.c.tag.is_not(None), ~_IN_DOUBT)
+            .where(batch_job.c.tag.is_not(None), ~_IN_DOUBT, ~is_foreign(runner_id, _OWN))
             .order_by(batch_job.c.id)
         )
         with self._database.reading() as connection:
@@ -169,6 +173,7 @@ def select_open(connection: sa.Connection) -> list[Orphan]:
             found_at=row.found_at,
             seen_status=row.seen_status,
             was_started=row.start_sent_at is not None,
+            account=row.account,
         )
         for row in connection.execute(_OPEN.order_by(_OWN.c.job_id, batch_job.c.id))
     ]
@@ -204,7 +209,7 @@ _IS_OPEN = sa.and_(
 )
 """What `start_job` was handed from elsewhere, and did not return, is nobody's orphan."""
 _OPEN = (
-    sa.select(batch_job, _OWN.c.job_id, backend.c.name)
+    sa.select(batch_job, _OWN.c.job_id, _OWN.c.account, backend.c.name)
     .select_from(batch_job)
     .join(_OWN, _OWN.c.id == batch_job.c.attempt_id)
     .join(backend, backend.c.id == batch_job.c.backend_id)

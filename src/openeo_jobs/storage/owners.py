@@ -14,6 +14,7 @@ from openeo_jobs.status import ACTIVE, JobStatus
 from openeo_jobs.storage.changes import check_unmoved
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import is_open
+from openeo_jobs.storage.logins import is_within_reach
 from openeo_jobs.storage.rows import update_each
 from openeo_jobs.storage.runners import is_free, is_in_charge
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job
@@ -28,10 +29,11 @@ class Owners:
     def take_over(self, runner_id: int, backend_names: Collection[str], *, at: datetime) -> int:
         """Hand the runner the rows on these backends that nobody acts on; return how many.
 
+        Those of another account than its own stay as they are: it could only judge them wrongly.
         Their create requests that were on the wire have ended for us. Results that could not be fetched are
         tried anew.
         """
-        select = _free_rows(backend_names)
+        select = _free_rows(runner_id, backend_names)
         with self._database.reading() as connection:
             if connection.execute(select.limit(1)).first() is None:
                 return 0
@@ -87,14 +89,14 @@ _END_REQUESTS = (
 )
 
 
-def _free_rows(backend_names: Collection[str]) -> sa.Select[tuple[int, int | None]]:
-    """Select the rows with something left to do that nobody acts on."""
+def _free_rows(runner_id: int, backend_names: Collection[str]) -> sa.Select[tuple[int, int | None]]:
+    """Select the rows with something left to do that nobody acts on, and that the runner can reach."""
     given_up = sa.and_(job.c.status == JobStatus.FINISHED, job.c.results_status == ResultsStatus.FAILED)
     return (
         sa.select(job.c.id, job.c.attempt_id)
         .join(attempt, attempt.c.id == job.c.attempt_id)
         .join(backend, backend.c.id == attempt.c.backend_id)
-        .where(backend.c.name.in_(list(backend_names)), is_free())
+        .where(backend.c.name.in_(list(backend_names)), is_free(), is_within_reach(runner_id))
         .where(sa.or_(job.c.status.in_(sorted(ACTIVE)), is_open(), given_up))
         .order_by(job.c.id)
     )

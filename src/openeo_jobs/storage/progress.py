@@ -31,6 +31,8 @@ class Step:
     may_start_again: bool = False
     costs: float | None = None
     usage: dict[str, Any] = field(default_factory=dict)
+    failure: Failure | None = None
+    """Why it is over, where that is not the word of the backend."""
     results_status: ResultsStatus | None = None
     """What becomes of the results, where the job has just finished."""
 
@@ -48,7 +50,8 @@ class Progress:
         """
         with self._database.writing() as connection:
             name = str(each.backend_name)
-            if cap is not None and count_held(connection, STARTED).get(name, 0) >= cap:
+            held = count_held(connection, STARTED, runner_id=each.owner_id)
+            if cap is not None and held.get(name, 0) >= cap:
                 raise JobMovedError(f"row {each.number}: no slot is free on {name} any more")
             begun = connection.execute(
                 sa.update(batch_job)
@@ -123,7 +126,7 @@ def _record(connection: sa.Connection, step: Step, *, at: datetime) -> None:
     if changed:
         connection.execute(sa.update(attempt).where(attempt.c.id == attempt_of(step.job).id).values(changed))
     if step.may_start_again:
-        _set_batch_job(connection, step.job, start_sent_at=None)
+        _set_batch_job(connection, step.job, start_sent_at=None, vain_starts=batch_job.c.vain_starts + 1)
 
 
 def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
@@ -141,11 +144,12 @@ def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
         new["usage"] = step.usage
     if step.status is JobStatus.RUNNING and old.running_start_time is None:
         new["running_start_time"] = at
-    if step.status in ENDED and old.ended_at is None:
+    if (step.status in ENDED or step.failure is not None) and old.ended_at is None:
         new["ended_at"] = at
     if step.job.status in ENDED - {step.status}:
         new["hook_returned_at"] = None  # the hook of another end is due
-    return {name: value for name, value in new.items() if value != getattr(old, name)}
+    changed = {name: value for name, value in new.items() if value != getattr(old, name)}
+    return changed | (failure_values(step.failure) if step.failure is not None else {})
 
 
 def _set_batch_job(connection: sa.Connection, each: Job, **values: Any) -> None:

@@ -16,6 +16,7 @@ from openeo_jobs.storage.campaigns import latest_change
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import is_open
+from openeo_jobs.storage.logins import is_foreign
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
 from openeo_jobs.storage.runners import is_free, is_free_or_of
 from openeo_jobs.storage.schema import attempt, backend, batch_job, campaign, job, status_change
@@ -138,10 +139,10 @@ class Jobs:
         select = SELECT_JOBS.where(job.c.status.in_(sorted(statuses))).order_by(job.c.id)
         return self._select(select if runner_id is None else select.where(job.c.owner_id == runner_id))
 
-    def count_started(self) -> dict[str, int]:
-        """Count the jobs that were started and have not ended, by backend."""
+    def count_started(self, runner_id: int) -> dict[str, int]:
+        """Count the jobs of the runner's account that were started and have not ended, by backend."""
         with self._database.reading() as connection:
-            return count_held(connection, STARTED)
+            return count_held(connection, STARTED, runner_id=runner_id)
 
     def polled(self, backend_names: Collection[str], *, runner_id: int) -> list[Job]:
         """Return the runner's jobs whose batch job is known and has not ended, on these backends."""
@@ -181,7 +182,7 @@ class Jobs:
 
         Rows that wait for a person, that a user has set aside with a word of their own, or whose backend is
         not registered do not keep a run alive, nor do rows that wait for backends whose fuse is *tripped*.
-        Rows of other runners do: they come here if their runner ends before them.
+        Rows of other runners do, if they are of the same account: they come here if their runner ends before.
         """
         names = list(backend_names)
         open_names = [name for name in names if name not in tripped]
@@ -191,10 +192,11 @@ class Jobs:
             job.c.status == JobStatus.NOT_STARTED,
             pin.in_(open_names) if tripped and not open_names else sa.or_(pin.is_(None), pin.in_(open_names)),
         )
-        active = sa.and_(job.c.status.in_(sorted(ACTIVE)), backend.c.name.in_(names))
+        ours = sa.and_(backend.c.name.in_(names), ~is_foreign(runner_id))
+        active = sa.and_(job.c.status.in_(sorted(ACTIVE)), ours)
         ending = sa.and_(
             is_open(),
-            backend.c.name.in_(names),
+            ours,
             sa.or_(
                 attempt.c.hook_failed_runner_id.is_(None),
                 # A run in which it has raised calls it no more: its next owner does.

@@ -14,6 +14,7 @@ from openeo_jobs.jobs import Backend, Outcome, ResultsStatus, Runner, is_complet
 from openeo_jobs.status import FAILED, JobStatus
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.logins import Stranded, select_stranded
 from openeo_jobs.storage.orphans import Orphan, select_open
 from openeo_jobs.storage.rows import backend_from, runner_from
 from openeo_jobs.storage.runners import find_open
@@ -85,6 +86,7 @@ class Overview:
     assets: int
     assets_size: int
     orphans: list[Orphan]
+    stranded: list[Stranded]
 
 
 class Reports:
@@ -127,6 +129,7 @@ class Reports:
                 assets=int(files[0]),
                 assets_size=int(files[1]),
                 orphans=select_open(connection),
+                stranded=select_stranded(connection),
             )
 
     def waiting(self) -> list[tuple[int, str]]:

@@ -86,7 +86,8 @@ def backend_from(row: sa.Row[Any]) -> Backend:
         **_same(
             values,
             backend,
-            *("name", "url", "parallel_jobs", "paused_reason", "paused_since", "retry_at", "keeps_titles"),
+            *("name", "url", "parallel_jobs", "keeps_titles"),
+            *("paused_reason", "paused_remedy", "paused_since", "retry_at"),
             *("learned_cap", "learned_at", "is_polled", "failures_in_a_row", "fuse_since", "fuse_reason"),
         ),
     )
@@ -171,6 +172,7 @@ def _batch_job_from(values: Values) -> BatchJob:
                 "ended_at",
                 "absent_since",
                 "start_sent_at",
+                "vain_starts",
             ),
         ),
     )

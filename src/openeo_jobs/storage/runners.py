@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from openeo_jobs.jobs import Runner
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import runner_from
-from openeo_jobs.storage.schema import job, runner
+from openeo_jobs.storage.schema import job, login, runner
 
 
 class Runners:
@@ -20,12 +20,28 @@ class Runners:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def begin(self, new: Runner, *, is_dead: Callable[[Runner], bool], at: datetime) -> int:
-        """Register a runner beside those that are alive, and store that the dead ones have ended."""
+    def begin(
+        self,
+        new: Runner,
+        *,
+        is_dead: Callable[[Runner], bool],
+        at: datetime,
+        instead_of: int | None = None,
+    ) -> int:
+        """Register a runner beside those that are alive, and store that the dead ones have ended.
+
+        It has the logins of the one that it is *instead_of*, if that is given.
+        """
         with self._database.writing() as connection:
             _bury(connection, is_dead, at=at)
             values = {name: value for name, value in asdict(new).items() if name != "id"}
             runner_id = int(connection.execute(sa.insert(runner).values(values)).lastrowid)
+            its = sa.select(sa.literal(runner_id), login.c.backend_id, login.c.account)
+            connection.execute(
+                sa.insert(login).from_select(
+                    ["runner_id", "backend_id", "account"], its.where(login.c.runner_id == instead_of)
+                )
+            )
         self._database.expect_runner(runner_id, new.uuid)
         return runner_id
 

@@ -95,6 +95,7 @@ backend = sa.Table(
     sa.Column("keeps_titles", sa.Boolean),
     sa.Column("paused_class", sa.Text),
     sa.Column("paused_reason", ForeignText),
+    sa.Column("paused_remedy", sa.Text),
     sa.Column("paused_since", Instant),
     sa.Column("retry_at", Instant),
     sa.Column("is_polled", sa.Boolean, nullable=False, server_default="1"),
@@ -120,6 +121,14 @@ runner = sa.Table(
     sa.Column("heartbeat_at", Instant, nullable=False),
     sa.Column("last_round_at", Instant),
     sa.Column("ended_at", Instant),
+)
+
+login = sa.Table(
+    "login",
+    metadata,
+    sa.Column("runner_id", sa.Integer, sa.ForeignKey("runner.id"), primary_key=True),
+    sa.Column("backend_id", sa.Integer, sa.ForeignKey("backend.id"), primary_key=True),
+    sa.Column("account", sa.Text),  # NULL: the backend does not tell
 )
 
 job = sa.Table(
@@ -206,6 +215,7 @@ batch_job = sa.Table(
     sa.Column("outcome", sa.Text, nullable=False),
     sa.Column("absent_since", Instant),
     sa.Column("start_sent_at", Instant),
+    sa.Column("vain_starts", sa.Integer, nullable=False, server_default="0"),
     sa.Column("found_at", Instant),
     sa.Column("seen_status", ForeignText),
     sa.Column("settled_as", sa.Text),

@@ -18,6 +18,7 @@ from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import Endings
 from openeo_jobs.storage.failures import Failures
 from openeo_jobs.storage.interface import Interface
+from openeo_jobs.storage.logins import Logins
 from openeo_jobs.storage.news import News
 from openeo_jobs.storage.orphans import Orphans
 from openeo_jobs.storage.owners import Owners
@@ -36,6 +37,7 @@ class JobStore:
         self.campaigns = Campaigns(database)
         self.runners = Runners(database)
         self.owners = Owners(database)
+        self.logins = Logins(database)
         self.backends = Backends(database)
         self.jobs = Jobs(database)
         self.claims = Claims(database)

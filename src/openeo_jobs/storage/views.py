@@ -72,7 +72,8 @@ LEFT JOIN backend ON backend.id = attempt.backend_id"""
 VIEWS = {
     "attempts": f"""SELECT
   attempt.job_id AS job, attempt.number AS attempt, backend.name AS backend_name,
-  batch_job.batch_job_id AS id, attempt.began_at AS began_at, attempt.start_time AS start_time,
+  attempt.account AS account, batch_job.batch_job_id AS id,
+  attempt.began_at AS began_at, attempt.start_time AS start_time,
   attempt.running_start_time AS running_start_time, attempt.ended_at AS ended_at,
   attempt.backend_status AS backend_status, attempt.error_class AS error_class,
   attempt.error_message AS error_message, attempt.error_http_status AS error_http_status,

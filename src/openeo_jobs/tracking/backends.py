@@ -12,7 +12,7 @@ from openeo_jobs.jobs import Backend, ErrorClass
 from openeo_jobs.policy.failures import pauses_backend
 from openeo_jobs.policy.logins import is_doubtful
 from openeo_jobs.policy.submission import effective_cap
-from openeo_jobs.tracking import fuse
+from openeo_jobs.tracking import accounts, fuse
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log, say_length
 
@@ -47,9 +47,14 @@ def record_connected(run: Run, results: Sequence[Done]) -> None:
     for done in results:
         name: str = done.subject
         if done.error is None:
-            gateway: Gateway = done.value
+            connected: accounts.Connected = done.value
+            gateway = connected.gateway
+            accounts.record(run, name, connected)
             run.gateways[name] = gateway
             run.dead_logins.discard(name)
+            if connected.dead_login is not None:
+                run.pause(name, connected.dead_login)
+                continue
             run.pool.submit("facts", lane=name, key=name, subject=gateway, function=gateway.get_currency)
         elif name in run.gateways:  # there is a login, new or not, that may do
             log.info("%s: not logged in anew: %s", name, done.error)
@@ -158,7 +163,11 @@ def _is_due(run: Run, backend: Backend) -> bool:
 
 def _submit(run: Run, name: str, function: Callable[[str], Gateway], *, key: str | None = None) -> None:
     run.pool.submit(
-        "connect", lane=f"connect {name}", key=key or name, subject=name, function=partial(function, name)
+        "connect",
+        lane=f"connect {name}",
+        key=key or name,
+        subject=name,
+        function=partial(accounts.connect, function, name),
     )
 
 

@@ -21,6 +21,7 @@ class Deletion(StrEnum):
     KEPT = "its backend said yes, and still has it"
     USED = "a row uses it by now, or somebody has decided about it"
     STARTED = "it was started; name it to delete it all the same"
+    HIDDEN = "it is another account's, which has to delete it"
 
 
 def delete_orphan(
@@ -40,6 +41,8 @@ def delete_orphan(
         gateway.delete(orphan.batch_job_id)
         if _look(gateway, orphan.batch_job_id) is not None:
             return Deletion.KEPT
+    elif orphan.account is not None and gateway.get_account() not in (None, orphan.account):
+        return Deletion.HIDDEN
     store.orphans.settle([orphan.id], Settlement.DELETED, at=at)
     return Deletion.GONE if seen is None else Deletion.DELETED
 

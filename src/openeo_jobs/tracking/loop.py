@@ -76,6 +76,7 @@ def do_one_round(run: Run) -> None:
     owners.share(run)
     backends.judge(run)
     _connect(run)
+    owners.take_over(run)
     polled = backends.find_polled(run)
     reconciler.reconcile(run, polled)
     poller.ask(run, polled)
@@ -162,6 +163,8 @@ def tell_left_behind(run: Run) -> None:
     if left.needing_person:
         log.error("%d rows wait for a person; see: openeo-jobs status", left.needing_person)
     orphans.tell(run)
+    for stranded in run.store.logins.stranded():
+        log.warning("%s", stranded.describe())
     if left.elsewhere:
         log.warning("%s (registered: %s)", left.describe_elsewhere(), ", ".join(run.caps))
 
@@ -219,7 +222,7 @@ def _created(run: Run) -> list[Job]:
 
 def _room(run: Run, caps: Mapping[str, int]) -> dict[str, int]:
     """Return how many more batch jobs may be started, by backend."""
-    started = run.store.jobs.count_started()
+    started = run.store.jobs.count_started(run.runner_id)
     return {name: cap - started.get(name, 0) for name, cap in caps.items()}
 
 

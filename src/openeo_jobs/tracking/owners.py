@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from openeo_jobs.jobs import Runner
 from openeo_jobs.policy.returning import describe_news
+from openeo_jobs.tracking import accounts
 from openeo_jobs.tracking.run import Run, log, say_length
 
 
 def share(run: Run) -> None:
-    """Say that this run is there, and take over what nobody acts on."""
+    """Say that this run is there, and notice who is not any more."""
     if not run.store.runners.record_round(run.runner_id, at=run.now()):
         run.presence.begin()
         run.store.runners.record_round(run.runner_id, at=run.now())
@@ -16,10 +17,15 @@ def share(run: Run) -> None:
     presence = run.presence
     for runner in run.store.runners.bury(run.runner_id, is_dead=presence.is_dead, at=run.now()):
         log.warning("%s is not there any more; its rows are taken over", describe(runner))
+
+
+def take_over(run: Run) -> None:
+    """Take over what nobody acts on, and what the logins of this run can reach: these are known by now."""
     taken = run.store.owners.take_over(run.runner_id, list(run.caps), at=run.now())
     if taken:
         run.stats["rows taken over"] += taken
         log.info("%d rows on which nobody acted are tracked by this run", taken)
+    accounts.tell(run)
 
 
 def find_others(run: Run) -> list[Runner]:

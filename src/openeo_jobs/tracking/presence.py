@@ -61,10 +61,12 @@ class Presence:
     runner_id: int = 0
 
     def begin(self) -> None:
-        """Register the runner, under a new id."""
+        """Register the runner, under a new id; it is logged in as it was."""
         at = self.clock.now()
         new = replace(self.runner, uuid=uuid.uuid4().hex, heartbeat_at=at)
-        self.runner_id = self.store.runners.begin(new, is_dead=self.is_dead, at=at)
+        self.runner_id = self.store.runners.begin(
+            new, is_dead=self.is_dead, at=at, instead_of=self.runner_id or None
+        )
 
     def beat(self) -> None:
         """Say that the runner is alive."""

@@ -41,7 +41,11 @@ def reconcile(run: Run, backend_names: Collection[str]) -> None:
     """Settle every row whose `start_job` did not return; where it takes a listing, ask for one."""
     wanted = _settle_all(run) | (set(backend_names) - run.listed)
     wanted |= {str(job.backend_name) for job in _lost_candidates(run, backend_names)}
-    wanted |= {post.backend_name for job, post in run.store.orphans.loose() if not job.needs_person_since}
+    wanted |= {
+        post.backend_name
+        for job, post in run.store.orphans.loose(run.runner_id)
+        if not job.needs_person_since
+    }
     orphans.stop_rows(run)
     for name in wanted & set(backend_names):
         gateway = run.gateways[name]
@@ -64,7 +68,7 @@ def record(run: Run, results: Sequence[Done]) -> None:
         listing: Listing = done.value or Listing(batch_jobs=(), is_complete=False)
         for job, post in _find_doubts(run, name, asked_at):
             _each(_look_up, run, job, post, listing)
-        for job, post in run.store.orphans.loose():
+        for job, post in run.store.orphans.loose(run.runner_id):
             if post.backend_name == name and post.ended_at is not None and post.ended_at <= asked_at:
                 _look_up_loose(run, job, post, listing)
         orphans.record(run, name, listing.batch_jobs)

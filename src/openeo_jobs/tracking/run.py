@@ -167,28 +167,41 @@ class Run:
             retry_at, in_a_row = max(at, known.retry_at or at), max(1, known.failures_in_a_row)
             self._store_pause(known, error, at=at, retry_at=retry_at, in_a_row=in_a_row)
             return retry_at
-        remedy = f"{error}; {self.user_code.describe_remedy(name)}"
-        return self._pause(known, BackendRefusedError(remedy, http_status=401), at=at)
+        remedy = self.user_code.find_remedy(name)
+        if remedy is None:
+            reason = f"{error}; mend the login, and start the script again"
+            return self._pause(known, BackendRefusedError(reason, http_status=401), at=at)
+        return self._pause(known, error, at=at, remedy=remedy)
 
-    def _pause(self, known: Backend, error: Exception, *, at: datetime) -> datetime:
+    def _pause(
+        self, known: Backend, error: Exception, *, at: datetime, remedy: str | None = None
+    ) -> datetime:
         rests_until = max(at, known.retry_at or at)
         in_a_row = max(1, known.failures_in_a_row + (rests_until <= at))
         retry_at = max(rests_until, at + self._pause_length(error, in_a_row))
-        self._store_pause(known, error, at=at, retry_at=retry_at, in_a_row=in_a_row)
+        self._store_pause(known, error, at=at, retry_at=retry_at, in_a_row=in_a_row, remedy=remedy)
         self.log_once(
             ("pause", known.name, classify(error)),
-            "%s paused: %s; its rows wait, none fails; again in %s",
-            *(known.name, error, say_length(retry_at - at)),
+            "%s paused: %s; its rows wait, none fails; again in %s%s",
+            *(known.name, error, say_length(retry_at - at), f"; log in with: {remedy}" if remedy else ""),
         )
         return retry_at
 
     def _store_pause(
-        self, known: Backend, error: Exception, *, at: datetime, retry_at: datetime, in_a_row: int
+        self,
+        known: Backend,
+        error: Exception,
+        *,
+        at: datetime,
+        retry_at: datetime,
+        in_a_row: int,
+        remedy: str | None = None,
     ) -> None:
         is_new = self.store.backends.pause(
             known.name,
             kind=classify(error),
             reason=str(error),
+            remedy=remedy,
             at=at,
             retry_at=retry_at,
             is_polled=not stops_polling(error),
@@ -215,7 +228,7 @@ class Run:
     def learn_cap(self, backend_name: str, error: Exception) -> None:
         """Learn from a create or start request that a limit refused how many jobs a backend takes."""
         if classify(error) is ErrorClass.LIMIT:
-            cap = self.store.backends.learn_cap(backend_name, at=self.now())
+            cap = self.store.backends.learn_cap(backend_name, runner_id=self.runner_id, at=self.now())
             log.info("%s takes %d at a time for now", backend_name, cap)
 
     def note_success(self, backend_name: str) -> None:

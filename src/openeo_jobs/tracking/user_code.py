@@ -39,8 +39,8 @@ class UserCode(Protocol):
         """Say whether a login was stored, by whatever process, since this one was last tried to renew."""
         ...
 
-    def describe_remedy(self, backend_name: str) -> str:
-        """Say what a person can do about a dead login."""
+    def find_remedy(self, backend_name: str) -> str | None:
+        """Return the command that mends a dead login; None where only the script can."""
         ...
 
     def start_job(self, job: Job, backend_name: str, watcher: Watcher) -> Returned | None:

@@ -1,0 +1,15 @@
+"""`openeo-jobs audit`, and the same in Python."""
+
+from __future__ import annotations
+
+from openeo_jobs import audit
+
+
+def test_an_audit_in_python_prints_as_the_command_does(campaign, type_in, capsys) -> None:
+    code, out, _ = type_in("audit", "--offline", "jobs.sqlite")
+    assert code == 1
+    assert "that wait for a person                             1   WRONG" in out
+    found = audit("jobs.sqlite")
+    print(found)
+    assert capsys.readouterr().out == out
+    assert repr(found) == str(found)
