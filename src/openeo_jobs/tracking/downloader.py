@@ -78,7 +78,7 @@ def record_files(run: Run, results: Sequence[Done]) -> None:
         try:
             _record_files(run, transfer, of_job)
         except JobMovedError as error:
-            transfer.is_over = True
+            transfer.is_lost = True
             run.transfers.by_job.pop(number, None)
             log.info("%s", error)
 
@@ -193,6 +193,11 @@ def _fetch(run: Run, transfer: Transfer, gateway: Gateway, offer: Offer, asset: 
         )
         try:
             return files.fetch(gateway, offer, asset, terms)
+        except DownloadInterruptedError:
+            raise
+        except Exception as error:
+            transfer.errors.append(error)
+            raise
         finally:
             transfer.brings = transfer.brings or _size_of_part(asset) > before
 
@@ -200,9 +205,12 @@ def _fetch(run: Run, transfer: Transfer, gateway: Gateway, offer: Offer, asset: 
 def _record_files(run: Run, transfer: Transfer, results: Sequence[Done]) -> None:
     results = [done for done in results if done.subject[1] in transfer.waiting]
     fetched = {done.subject[1]: done.value for done in results if done.error is None}
-    failed = {done.subject[1]: str(done.error) for done in results if _is_failure(done.error)}
-    for done in results:
-        transfer.note(done.subject[1], done.error)
+    missing = {done.subject[1]: done.error for done in results if done.error is not None}
+    left = {id_ for id_, error in missing.items() if isinstance(error, DownloadInterruptedError)}
+    failed = {id_: str(error) for id_, error in missing.items() if id_ not in left}
+    transfer.waiting -= fetched.keys() | missing.keys()
+    transfer.brings = transfer.brings or bool(fetched)
+    transfer.is_left = transfer.is_left or bool(left)
     if fetched or failed:
         run.store.assets.record_fetched(transfer.job, fetched, failed, at=run.now())
     if not transfer.waiting:
@@ -212,11 +220,10 @@ def _record_files(run: Run, transfer: Transfer, results: Sequence[Done]) -> None
 def _conclude(run: Run, transfer: Transfer) -> None:
     """Store that all files of a job are here, or when the missing ones are asked for again."""
     del run.transfers.by_job[transfer.job.number]
-    job, errors = transfer.job, [error for error in transfer.errors if _is_failure(error)]
-    if errors:
-        first = next(filter(is_disk_full, errors), errors[0])
-        _fail(run, job, first, is_stuck=not transfer.brings)
-    elif not transfer.errors:
+    if transfer.errors:
+        first = next(filter(is_disk_full, transfer.errors), transfer.errors[0])
+        _fail(run, transfer.job, first, is_stuck=not transfer.brings)
+    elif not transfer.is_left:
         _settle(run, transfer)
 
 
@@ -254,11 +261,6 @@ def _rest(run: Run, job: Job, error: Exception) -> None:
     )
     tries = job.results_tries
     run.store.endings.record_download_failed(job, message=str(error), tries=tries, again_at=again_at)
-
-
-def _is_failure(error: Exception | None) -> bool:
-    """Say whether a file could not be had: not one that was left for later."""
-    return error is not None and not isinstance(error, DownloadInterruptedError)
 
 
 def _folder_of(run: Run, job: Job) -> Path:

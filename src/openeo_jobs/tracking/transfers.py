@@ -23,19 +23,18 @@ class Transfer:
     """By their ids."""
     waiting: set[int] = field(default_factory=set)
     errors: list[Exception] = field(default_factory=list)
+    """Why files could not be had; added to in the threads that fetch them."""
     brings: bool = False
     """Whether something of it has arrived: then a failure is none in a row."""
-    is_over: bool = False
-    """Whether nothing more is asked for: too much has failed, or the job is not ours any more."""
+    is_left: bool = False
+    """Whether files were left for later."""
+    is_lost: bool = False
+    """Whether the job is not ours any more."""
 
-    def note(self, asset_id: int, error: Exception | None) -> None:
-        """Note that a file has arrived, or has not, and why."""
-        self.waiting.discard(asset_id)
-        if error is None:
-            self.brings = True
-            return
-        self.errors.append(error)
-        self.is_over = self.is_over or len(self.errors) >= MAX_FAILURES
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more is asked for: too much has failed, or it is not ours to ask."""
+        return self.is_lost or len(self.errors) >= MAX_FAILURES
 
 
 @dataclass(slots=True, kw_only=True)
