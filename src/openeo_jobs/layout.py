@@ -85,13 +85,13 @@ class Template(string.Formatter):
         rows_by_folder: dict[str, int] = {}
         for number, cells in enumerate(decode_cells_of(columns, params), start=1):
             later = {"id": f"id {number}", "backend_name": "backend"}
-            folder = _folded(self._folder({**later, **cells}, place=f"row {number}: "))
-            if folder in rows_by_folder:
+            folder = self._folder({**later, **cells}, place=f"row {number}: ")
+            first = rows_by_folder.setdefault(_folded(folder), number)
+            if first != number:
                 raise UsageError(
-                    f"output_path={self._template!r}: rows {rows_by_folder[folder]} and {number} would share "
-                    f"the folder {folder}; add a column in which they differ, or {{id}}"
+                    f"output_path={self._template!r}: rows {first} and {number} would share the folder "
+                    f"{folder}; add a column in which they differ, or {{id}}"
                 )
-            rows_by_folder[folder] = number
 
     def folder_of(self, row: Any) -> Path:
         """Fill in the cells of a row."""

@@ -38,17 +38,16 @@ COLLECTION: dict[str, Any] = {
 
 @pytest.fixture(params=[ITEM, COLLECTION], ids=["item", "collection"])
 def local(request: pytest.FixtureRequest) -> dict[str, Any]:
-    return make_local(request.param, {"a b.tif": "a b.tif"})
+    return make_local(request.param, {"a b.tif": "ab-é.tif"})
 
 
 def test_a_stac_client_finds_the_files(local: dict[str, Any], tmp_path: Path) -> None:
-    (tmp_path / "a b.tif").write_bytes(b"")
     (tmp_path / "job-results.json").write_text(json.dumps(local))
     kind: Any = pystac.Item if local["type"] == "Feature" else pystac.Collection
     read = kind.from_file(str(tmp_path / "job-results.json"))
     assert list(read.assets) == ["a b.tif"]
-    assert local["assets"]["a b.tif"]["href"] == "./a%20b.tif"
-    assert read.assets["a b.tif"].get_absolute_href() == str(tmp_path / "a%20b.tif")
+    assert local["assets"]["a b.tif"]["href"] == "./ab-é.tif"
+    assert read.assets["a b.tif"].get_absolute_href() == str(tmp_path / "ab-é.tif")
 
 
 def test_it_leads_back_to_no_backend_and_has_no_secrets(local: dict[str, Any]) -> None:

@@ -120,7 +120,7 @@ def test_rows_that_are_added_are_checked_too(
 ) -> None:
     make_manager(north, output_path="{tile}").run_jobs(make_rows(1), start_job, tmp_path / "jobs.csv")
     more = pd.DataFrame({"tile": ["T000", "T000"], "year": [2020, 2021]})
-    with pytest.raises(UsageError, match="rows 1 and 2 would share the folder t000"):
+    with pytest.raises(UsageError, match="rows 1 and 2 would share the folder T000"):
         make_manager(north, output_path="{tile}").run_jobs(
             more, start_job, tmp_path / "jobs.csv", on_exists="append"
         )

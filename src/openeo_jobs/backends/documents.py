@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import quote
 
 from openeo_jobs.backends.texts import without_query
 from openeo_jobs.policy.tags import without_tag
@@ -23,7 +22,7 @@ def make_local(document: Mapping[str, Any], filenames: Mapping[str, str]) -> dic
     assets = document.get("assets")
     if isinstance(assets, dict):
         local["assets"] = {
-            name: {**local["assets"][name], "href": f"./{quote(filenames[name])}"}
+            name: {**local["assets"][name], "href": f"./{filenames[name]}"}
             for name in assets
             if name in filenames
         }
