@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import shutil
 import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
 
+import pystac
 import pytest
 
 from campaigning import query
@@ -81,6 +83,19 @@ def test_the_rehearsal_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cap
         ("error", 1),
         ("finished", 9),
     ]
+
+
+def test_a_catalog_of_a_campaign_takes_12_lines(demo, tmp_path: Path, monkeypatch) -> None:
+    (example,) = [text for text in blocks("python") if "pystac" in text]
+    assert len([line for line in example.splitlines() if line]) <= 12
+    shutil.copytree(demo.folder / "results", tmp_path / "results")
+    monkeypatch.chdir(tmp_path)
+    run_example("pystac")
+    catalog = pystac.Catalog.from_file("catalog/catalog.json")
+    assets = [asset for results in catalog.get_children() for asset in results.assets.values()]
+    assert len(assets) >= 54
+    assert all(Path(asset.get_absolute_href()).is_file() for asset in assets)
+    assert not any(Path(asset.href).is_absolute() for asset in assets)
 
 
 def test_every_profile_is_in_the_table() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from openeo import Connection
 
 from openeo_jobs.errors import UsageError
+from openeo_jobs.policy.downloads import Wants, matches
 from openeo_jobs.user_code import StartJob, asks_for_attempt
 
 LONGEST_SECONDS = 1e9
@@ -23,8 +24,7 @@ def check_backend(name: Any, connection: Any, parallel_jobs: Any) -> None:
             f"add_backend({name!r}): connection is {type(connection).__name__}; "
             "give an openeo.Connection, or a callable that makes one"
         )
-    if isinstance(parallel_jobs, bool) or not isinstance(parallel_jobs, int) or parallel_jobs < 1:
-        raise UsageError(f"add_backend({name!r}): parallel_jobs is a number from 1, not {parallel_jobs!r}")
+    read_count(f"add_backend({name!r}): parallel_jobs", parallel_jobs)
 
 
 def read_seconds(name: str, value: Any) -> timedelta:
@@ -33,6 +33,28 @@ def read_seconds(name: str, value: Any) -> timedelta:
     if not is_number or not 0 <= value <= LONGEST_SECONDS:
         raise UsageError(f"{name} is a number of seconds from 0 to {LONGEST_SECONDS:.0e}, not {value!r}")
     return timedelta(seconds=value)
+
+
+def read_count(name: str, value: Any) -> int:
+    """Return a number of things of which there is at least one."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{name} is a number from 1, not {value!r}")
+    return value
+
+
+def read_filter(assets: Any) -> Wants:
+    """Return the filter for files of results that was given as a pattern, a callable, or not at all."""
+    if assets is None:
+        return lambda offer: True
+    if isinstance(assets, str) and assets:
+        return matches(assets)
+    if not callable(assets):
+        raise UsageError(
+            f'assets is a pattern such as "*.tif", or a callable that says whether a file is wanted, '
+            f"not {assets!r}"
+        )
+    checked: Wants = assets
+    return checked
 
 
 def check_start_job(start_job: Any) -> StartJob:

@@ -20,6 +20,7 @@ OpenEOJobsError
 ├── JobMovedError               a job that is no longer as it was read: somebody else has changed it
 ├── CampaignMovedError          a campaign that has got other columns since it was read
 ├── CallbackError               what `start_job` returned cannot be used
+├── DownloadInterruptedError    a file that the next run goes on with
 └── BackendError                a backend did not do what was asked
     ├── BackendRefusedError     it answered no (3xx, 4xx)
     ├── BackendUnavailableError it could not answer (5xx, no connection, time-out)
@@ -109,6 +110,10 @@ class AdoptionError(OpenEOJobsError):
 
 class CallbackError(OpenEOJobsError):
     """What `start_job` returned cannot be used."""
+
+
+class DownloadInterruptedError(OpenEOJobsError):
+    """A file was not fetched to its end because the run was told to stop; the next one goes on with it."""
 
 
 class BackendError(OpenEOJobsError):

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from openeo_jobs.status import JobStatus
@@ -189,17 +188,6 @@ class Job:
     def backend_name(self) -> str | None:
         """The backend of the latest attempt; before the first, the one that the user chose."""
         return self.attempt.backend_name if self.attempt is not None else self.pinned_backend
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asset:
-    """One file of a job's results, on disk."""
-
-    name: str
-    path: Path
-    size: int
-    media_type: str | None = None
-    checksum: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,17 +11,19 @@ from typing import Any
 import pandas as pd
 from openeo import BatchJob, Connection
 
-from openeo_jobs.arguments import check_backend, read_seconds
-from openeo_jobs.backends.openeo import OpenEOGateway
+from openeo_jobs.arguments import check_backend, read_count, read_filter, read_seconds
+from openeo_jobs.assets import Offer
 from openeo_jobs.background import JobThread
 from openeo_jobs.campaign.beginning import Given
 from openeo_jobs.connecting import RegisteredBackend, get_connection
+from openeo_jobs.defaults import fetch_results, name_folder, write_error_logs
+from openeo_jobs.layout import read_layout
 from openeo_jobs.policy.attempts import read_max_attempts
 from openeo_jobs.policy.fuse import read_limit
-from openeo_jobs.running import Call, begin, carry_out, now
+from openeo_jobs.running import Call, begin, carry_out
 from openeo_jobs.status import JobStatus
 from openeo_jobs.subclassing import COLUMN_REQUIREMENTS, ColumnRequirements, check_overrides
-from openeo_jobs.tracking import downloader, loop
+from openeo_jobs.tracking import loop
 from openeo_jobs.tracking.run import Run
 from openeo_jobs.user_code import Hook, ManagersCode, StartJob, find_hooks
 
@@ -66,6 +68,15 @@ class MultiBackendJobManager:
     - `lost_after`: how long a batch job has to be unknown to its backend before its row is `lost`.
     - `lease`: how long a runner that is not heard of counts as alive, where it cannot be proved dead.
 
+    What is downloaded, and how:
+
+    - `output_path`: the folder of each row's results, below `root_dir`: a template over the columns
+      (`"{tile}/{year}"`; `id` and `backend_name` may be used, too), or a callable that gets the row. A
+      `get_job_dir` that is overridden wins.
+    - `assets`: which files: a pattern for their names (`"*.tif"`), or a callable that gets an
+      `openeo_jobs.assets.Offer` (`name`, `filename`, `media_type`, `size` in bytes) and says whether.
+    - `max_downloads`: how many files are on their way at a time; `max_downloads_per_backend`: of one backend.
+
     And two numbers:
 
     - `max_failures_in_a_row`: so many attempts that fail alike, with no success in between, on one backend or
@@ -93,6 +104,10 @@ class MultiBackendJobManager:
         lease: float = 120,
         max_failures_in_a_row: int | None = 10,
         max_attempts: int | Mapping[str, int] | None = None,
+        output_path: str | Callable[[Any], str | Path] | None = None,
+        assets: str | Callable[[Offer], bool] | None = None,
+        max_downloads: int = 8,
+        max_downloads_per_backend: int = 4,
     ) -> None:
         self.backends: dict[str, RegisteredBackend] = {}
         self.poll_sleep = poll_sleep
@@ -111,6 +126,10 @@ class MultiBackendJobManager:
         self._lease = read_seconds("lease", lease)
         self._max_failures_in_a_row = read_limit(max_failures_in_a_row)
         self._max_attempts = read_max_attempts(max_attempts)
+        self._layout = read_layout(output_path)
+        self._wants_file = read_filter(assets)
+        self._max_downloads = read_count("max_downloads", max_downloads)
+        self._max_downloads_per_backend = read_count("max_downloads_per_backend", max_downloads_per_backend)
         self._run: Run | None = None
         self._code: ManagersCode | None = None
         self._background: JobThread | None = None
@@ -210,29 +229,21 @@ class MultiBackendJobManager:
         downloaded to `get_job_dir`. An override takes the download over; when `super().on_job_done(job, row)`
         returns, the files are on disk.
         """
-        if not self._download_results:
-            return
-        folder, metadata_path = self.get_job_dir(job.job_id), self.get_job_metadata_path(job.job_id)
-        gateway = OpenEOGateway("", lambda: job.connection)
-        assets = downloader.fetch_results(gateway, job.job_id, Path(folder), Path(metadata_path))
-        hooked = self._code.hooked_job if self._code is not None else None
-        if self._run is not None and hooked is not None and hooked.batch_job_id == job.job_id:
-            self._run.store.endings.record_downloaded(hooked, assets, at=now())
+        fetch_results(self, job)
 
     def on_job_error(self, job: BatchJob, row: Any) -> None:
         """Handle a job that stopped with an error; override it to do something else.
 
         By default the error logs are written to `get_error_log_path`, if there are any.
         """
-        entries = OpenEOGateway("", lambda: job.connection).get_error_logs(job.job_id)
-        downloader.write_error_logs(Path(self.get_error_log_path(job.job_id)), entries)
+        write_error_logs(self, job)
 
     def on_job_cancel(self, job: BatchJob, row: Any) -> None:
         """Handle a job that was canceled; by default nothing is done."""
 
     def get_job_dir(self, job_id: str) -> Path:
         """Return the folder for the results, metadata and error logs of a batch job."""
-        return self._root_dir / f"job_{job_id}"
+        return self._root_dir / name_folder(self, job_id)
 
     def get_error_log_path(self, job_id: str) -> Path:
         """Return the file for the error logs of a batch job."""

@@ -60,6 +60,8 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
     beginning = prepare(location, call.given)
     if not location.is_begun:
         check_pins(beginning.table, manager.backends)
+    if beginning.table is not None and manager._layout is not None:
+        manager._layout.check(beginning.table.columns, (one.params for one in beginning.table.jobs))
     clock = Clock(now, lease=settings.lease)
     judge = make_judge(now=clock.now, lease=settings.lease, watched_since=lambda: clock.back_since)
     with (
@@ -67,27 +69,26 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
         running(store, is_dead=judge, clock=clock, lease=settings.lease) as presence,
     ):
         campaign, mirror = begin_or_go_on(store, location, call.given, beginning, at=now())
-        hooks = manager._find_hooks()
-        settle_endings(
-            store,
-            has_hook=hooks.__contains__,
-            folder_of=lambda one: Path(manager.get_job_dir(one)),
-            at=now(),
-        )
-        check_anything_can_run(store, manager.backends, runner_id=presence.runner_id)
-        manager._code = ManagersCode(
+        if manager._layout is not None:
+            manager._layout.check(campaign.columns, (one.params for one in store.jobs.all()))
+        code = ManagersCode(
             manager,
             start_job=start_job,
             campaign=campaign,
             load_campaign=store.campaigns.load,
+            find_job=store.jobs.of_batch_job,
             mirror=mirror,
-            hooks=hooks,
+            hooks=manager._find_hooks(),
         )
-        manager._run = _make_run(manager, manager._code, store, campaign, presence, settings)
         try:
+            manager._code = code
+            settle_endings(store, has_hook=code.has_hook, folder_of=code.job_folder, at=now())
+            check_anything_can_run(store, manager.backends, runner_id=presence.runner_id)
+            manager._run = _make_run(manager, code, store, campaign, presence, settings)
             yield manager._run
         finally:
-            manager._run.pool.close()
+            if manager._run is not None:
+                manager._run.pool.close()
             manager._run = manager._code = None
 
 
@@ -166,6 +167,8 @@ def read_settings(manager: MultiBackendJobManager) -> Settings:
         cancel_running_after=manager._cancel_running_job_after,
         tags_titles=manager._tag_titles,
         downloads_results=manager._download_results,
+        max_downloads=manager._max_downloads,
+        max_downloads_per_backend=manager._max_downloads_per_backend,
         max_failures_in_a_row=manager._max_failures_in_a_row,
         max_attempts=manager._max_attempts,
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import hashlib
 import itertools
-import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,8 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from openeo_jobs.assets import Fetched, Offer, Results
+from openeo_jobs.backends.fetching import Terms
 from openeo_jobs.errors import BackendError, BackendRefusedError
-from openeo_jobs.jobs import Asset, Job, Listing, Observation
+from openeo_jobs.jobs import Job, Listing, Observation
 from openeo_jobs.status import ENDED, JobStatus
 
 __all__ = ["FakeBatchJob", "FakeGateway", "make_job"]
@@ -55,7 +56,7 @@ class FakeBatchJob:
     costs: float | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
     error_logs: list[dict[str, Any]] = field(default_factory=list)
-    results: dict[str, bytes] = field(default_factory=dict)
+    results: dict[str, bytes] = field(default_factory=lambda: {"openEO.tif": b"GeoTIFF"})
     is_listed: bool = True
     is_found: bool = True
 
@@ -176,17 +177,30 @@ class FakeGateway:
         with self._lock, self._call("get_currency"):
             return self.currency
 
-    def download_results(self, batch_job_id: str, folder: Path) -> list[Asset]:
-        """Write the results and `job-results.json` into *folder*; refused before the end."""
-        with self._lock, self._call("download_results", batch_job_id):
+    def get_results(self, batch_job_id: str) -> Results:
+        """Offer the results; refused before the end."""
+        with self._lock, self._call("get_results", batch_job_id):
             job = self._find(batch_job_id)
             if job.status != JobStatus.FINISHED:
                 raise _refusal(400, "JobNotFinished", f"batch job {batch_job_id} is {job.status}")
-            folder.mkdir(parents=True, exist_ok=True)
-            assets = [_write_asset(folder / name, content) for name, content in job.results.items()]
-            document = {"type": "Feature", "id": batch_job_id, "assets": {a.name: {} for a in assets}}
-            (folder / "job-results.json").write_text(json.dumps(document))
-            return assets
+            offers = tuple(self._offer(job, name) for name in job.results)
+            document = {"type": "Feature", "id": batch_job_id, "assets": {one.name: {} for one in offers}}
+            return Results(document=document, offers=offers)
+
+    def fetch(self, offer: Offer, path: Path, terms: Terms) -> Fetched:
+        """Write one of the results to *path*; what is there already is written anew."""
+        batch_job_id, _, name = offer.url.removeprefix(self.url).partition("/")
+        with self._lock, self._call("fetch", batch_job_id, name):
+            content = self._find(batch_job_id).results.get(name)
+            if content is None:
+                raise _refusal(404, "NotFound", f"{batch_job_id} has no {name}")
+            path.write_bytes(content)
+            return Fetched(size=len(content), checksum=hashlib.sha256(content).hexdigest())
+
+    def _offer(self, job: FakeBatchJob, name: str) -> Offer:
+        return Offer(
+            name=name, filename=name, url=f"{self.url}{job.batch_job_id}/{name}", size=len(job.results[name])
+        )
 
     def _find(self, batch_job_id: str) -> FakeBatchJob:
         job = self.batch_jobs.get(batch_job_id)
@@ -231,11 +245,6 @@ def _observation(job: FakeBatchJob) -> Observation:
         usage=job.usage,
         metadata={"id": job.batch_job_id, "status": str(job.status), "title": job.title},
     )
-
-
-def _write_asset(path: Path, content: bytes) -> Asset:
-    path.write_bytes(content)
-    return Asset(name=path.name, path=path, size=len(content), checksum=hashlib.sha256(content).hexdigest())
 
 
 def _refusal(http_status: int, code: str, message: str) -> BackendRefusedError:

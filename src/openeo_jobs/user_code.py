@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from openeo import BatchJob, Connection
 
+from openeo_jobs.assets import Offer
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.backends.wire import Watcher, watching
@@ -64,6 +65,7 @@ class ManagersCode:
         start_job: StartJob,
         campaign: Campaign,
         load_campaign: Callable[[], Campaign | None],
+        find_job: Callable[[str], Job | None],
         mirror: Mirror | None,
         hooks: dict[JobStatus, Hook],
     ) -> None:
@@ -72,11 +74,14 @@ class ManagersCode:
         self._wants_attempt = asks_for_attempt(start_job)
         self._campaign = campaign
         self._load_campaign = load_campaign
+        self._find_job = find_job
         self._mirror = mirror
         self._hooks = hooks
         self._logins = Logins(manager)
         self.hooked_job: Job | None = None
         """The job whose hook is being called."""
+        self._asked_for: Job | None = None
+        """The job whose folder or files are being asked for."""
 
     def connect(self, backend_name: str) -> Gateway:
         """Get the connection of a backend, watched, and return a gateway over it."""
@@ -122,21 +127,39 @@ class ManagersCode:
         finally:
             self.hooked_job = None
 
-    def job_folder(self, batch_job_id: str) -> Path:
+    def wants_file(self, offer: Offer) -> bool:
+        """Ask the filter of the manager."""
+        return bool(self._manager._wants_file(offer))
+
+    def job_folder(self, job: Job) -> Path:
         """Return the folder that `get_job_dir` names."""
-        return Path(self._manager.get_job_dir(batch_job_id))
+        return self._ask_path(self._manager.get_job_dir, job)
 
-    def metadata_path(self, batch_job_id: str) -> Path:
+    def metadata_path(self, job: Job) -> Path:
         """Return the file that `get_job_metadata_path` names."""
-        return Path(self._manager.get_job_metadata_path(batch_job_id))
+        return self._ask_path(self._manager.get_job_metadata_path, job)
 
-    def error_log_path(self, batch_job_id: str) -> Path:
+    def error_log_path(self, job: Job) -> Path:
         """Return the file that `get_error_log_path` names."""
-        return Path(self._manager.get_error_log_path(batch_job_id))
+        return self._ask_path(self._manager.get_error_log_path, job)
+
+    def find_row(self, batch_job_id: str) -> Any:
+        """Return the row of a batch job, as it is now; None where it is no row's."""
+        known = (self._asked_for, self.hooked_job)
+        job = next((one for one in known if one is not None and one.batch_job_id == batch_job_id), None)
+        job = job or self._find_job(batch_job_id)
+        return None if job is None else self._make_row(job)
 
     def write_mirror(self) -> bool:
         """Bring the CSV up to date, where there is one."""
         return self._mirror is not None and self._mirror.write()
+
+    def _ask_path(self, method: Callable[[str], str | Path], job: Job) -> Path:
+        self._asked_for = job
+        try:
+            return Path(method(str(job.batch_job_id)))
+        finally:
+            self._asked_for = None
 
     def _make_row(self, job: Job) -> Any:
         """Make the row that callbacks get; somebody may have added columns since the run began."""

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import openeo
 import pytest
 
+from downloading import download
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.errors import BackendRefusedError, BackendUnavailableError
@@ -39,7 +40,7 @@ class Fake:
 
     def break_down(self):
         error = BackendUnavailableError("[503] down", http_status=503)
-        for method in ("get_batch_job", "list_batch_jobs", "start", "stop", "download_results"):
+        for method in ("get_batch_job", "list_batch_jobs", "start", "stop", "get_results"):
             self.gateway.fail_next(method, error)
 
     def close(self):
@@ -206,14 +207,14 @@ def test_there_is_a_currency(gateway):
 
 def test_results_are_refused_before_the_end(world, gateway, tmp_path):
     batch_job_id = world.create()
-    error = refusal(gateway.download_results, batch_job_id, tmp_path / "results")
+    error = refusal(download, gateway, batch_job_id, tmp_path / "results")
     assert error.http_status == 400
 
 
 def test_results_are_files_and_a_document(world, gateway, tmp_path):
     batch_job_id, folder = world.create(), tmp_path / "results" / "job_1"
     finish(world, batch_job_id)
-    assets = gateway.download_results(batch_job_id, folder)
+    assets = download(gateway, batch_job_id, folder)
     assert assets
     for asset in assets:
         assert asset.path.parent == folder
@@ -227,8 +228,8 @@ def test_results_are_files_and_a_document(world, gateway, tmp_path):
 def test_results_may_be_downloaded_again(world, gateway, tmp_path):
     batch_job_id = world.create()
     finish(world, batch_job_id)
-    first = gateway.download_results(batch_job_id, tmp_path / "results")
-    assert gateway.download_results(batch_job_id, tmp_path / "results") == first
+    first = download(gateway, batch_job_id, tmp_path / "results")
+    assert download(gateway, batch_job_id, tmp_path / "results") == first
 
 
 def test_a_backend_that_is_down_is_unavailable(world, gateway, tmp_path):
@@ -239,7 +240,7 @@ def test_a_backend_that_is_down_is_unavailable(world, gateway, tmp_path):
         gateway.list_batch_jobs,
         lambda: gateway.start(batch_job_id),
         lambda: gateway.stop(batch_job_id),
-        lambda: gateway.download_results(batch_job_id, tmp_path / "results"),
+        lambda: download(gateway, batch_job_id, tmp_path / "results"),
     ):
         with pytest.raises(BackendUnavailableError) as raised:
             call()

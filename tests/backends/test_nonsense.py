@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from openeo.rest.auth.auth import BearerAuth
 
+from downloading import download
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.errors import BackendAnswerError
 
@@ -17,7 +18,7 @@ ASKS: dict[str, Callable[[OpenEOGateway, Path], object]] = {
     "/jobs/j-1": lambda gateway, _: gateway.get_batch_job("j-1"),
     "/jobs": lambda gateway, _: gateway.list_batch_jobs(),
     "/jobs/j-1/logs": lambda gateway, _: gateway.get_error_logs("j-1"),
-    "/jobs/j-1/results": lambda gateway, folder: gateway.download_results("j-1", folder),
+    "/jobs/j-1/results": lambda gateway, folder: download(gateway, "j-1", folder),
     "/": lambda gateway, _: gateway.get_currency(),
 }
 BODIES = {

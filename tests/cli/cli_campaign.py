@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from openeo_jobs.assets import Asset
 from openeo_jobs.frames import encode_table
-from openeo_jobs.jobs import Asset, Backend, ErrorClass, Job, ResultsStatus
+from openeo_jobs.jobs import Backend, ErrorClass, Job, ResultsStatus
 from openeo_jobs.policy.failures import make_failure, make_remote_failure
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step
@@ -43,7 +44,7 @@ def _live(store: JobStore, runner_id: int) -> None:
         job = _end(store, _claim(store, runner_id, name), JobStatus.ERROR)
         store.endings.record_failure(job, make_remote_failure(MEMORY, at=NOW))
     job = _end(store, _claim(store, runner_id), JobStatus.FINISHED)
-    store.endings.record_downloaded(job, [Asset(name="a.tif", path=Path("a.tif"), size=2_000)], at=NOW)
+    store.assets.record_downloaded(job, [Asset(name="a.tif", path=Path("a.tif"), size=2_000)], at=NOW)
     job = _end(store, _claim(store, runner_id), JobStatus.FINISHED)
     store.endings.record_download_failed(job, message="cut short", tries=1, again_at=None)
     _end(store, _claim(store, runner_id), JobStatus.RUNNING)

@@ -78,7 +78,8 @@ def test_the_points_are_those_before_and_after_all_that_matters(points: list[str
             "after creations.choose",
         ),
         *("after progress.begin_start", "before POST /jobs/{job_id}/results", "before progress.record"),
-        *("before rename to job-results.json", "after endings.record_downloaded"),
+        *("after assets.record_plan", "after assets.record_fetched"),
+        *("before rename to job-results.json", "after assets.record_settled"),
     ]
     assert [point for point in points if point in order] == order
 

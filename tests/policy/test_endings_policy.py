@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 
 from openeo_jobs.jobs import Attempt, ErrorClass, Failure, ResultsStatus, is_complete
+from openeo_jobs.policy.downloads import is_download_due, next_download
 from openeo_jobs.policy.endings import (
     error_message,
-    is_download_due,
     is_hook_due,
     is_reason_wanted,
     is_unfetched,
-    next_download,
 )
 from openeo_jobs.status import JobStatus
 from openeo_jobs.testing import make_job

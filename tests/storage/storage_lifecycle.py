@@ -17,7 +17,8 @@ from storage_tools import (
 )
 from storage_tools import is_dead as everybody_is_dead
 
-from openeo_jobs.jobs import Asset, ErrorClass, Job, Outcome, ResultsStatus
+from openeo_jobs.assets import Asset
+from openeo_jobs.jobs import ErrorClass, Job, Outcome, ResultsStatus
 from openeo_jobs.status import ENDED, JobStatus
 from openeo_jobs.storage.progress import Step
 from openeo_jobs.storage.store import JobStore
@@ -102,10 +103,10 @@ def _run_and_fetch(store: JobStore, runner_id: int) -> None:
     done = finish_one(store, runner_id, "j-done")
     store.endings.record_downloading(done)
     asset = Asset(name="a.tif", path=Path("a.tif"), size=3)
-    store.endings.record_downloaded(done, [asset], at=NOW)
+    store.assets.record_downloaded(done, [asset], at=NOW)
     store.endings.record_hook_returned(done, at=NOW)
-    store.endings.downloaded(runner_id)
-    store.endings.record_missing([done])
+    store.assets.downloaded(runner_id)
+    store.assets.record_missing([done])
     partial = finish_one(store, runner_id, "j-partial")
     store.endings.record_download_failed(partial, message="reset", tries=1, again_at=seconds(60))
     store.endings.record_hook_failed(partial, message="boom", runner_id=runner_id)

@@ -146,7 +146,7 @@ def test_no_statement_has_more_variables_than_any_sqlite_takes(path: Path) -> No
             store.progress.record_not_found(claimed, at=NOW)
             store.owners.take(runner_id + 1, claimed)
             take_over(store, begin_runner(store))
-            store.endings.record_missing(claimed)
+            store.assets.record_missing(claimed)
 
     assert len(claimed) == 1500
     assert run_sql(path, "SELECT count(*) FROM attempt WHERE not_found_count = 1") == [(1500,)]

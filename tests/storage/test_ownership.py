@@ -56,7 +56,7 @@ WHILE_CREATED: dict[str, Write] = {
 
 WHILE_ENDED: dict[str, Write] = {
     "record_downloading": lambda store, job: store.endings.record_downloading(job),
-    "record_downloaded": lambda store, job: store.endings.record_downloaded(job, [], at=NOW),
+    "record_downloaded": lambda store, job: store.assets.record_downloaded(job, [], at=NOW),
     "record_download_failed": lambda store, job: store.endings.record_download_failed(
         job, message="m", tries=1, again_at=None
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ from storage_tools import (
     seconds,
 )
 
+from openeo_jobs.assets import Asset, AssetState
 from openeo_jobs.errors import JobMovedError
-from openeo_jobs.jobs import Asset, Backend, Column, ErrorClass, Mirrored, Outcome, ResultsStatus
+from openeo_jobs.jobs import Backend, Column, ErrorClass, Mirrored, Outcome, ResultsStatus
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step
 from openeo_jobs.storage.store import JobStore, open_store
@@ -209,7 +211,7 @@ def test_results_are_open_until_they_are_here_and_the_hook_has_returned(
 ) -> None:
     job = finish_one(store, runner_id, "j-1")
     opened = [store.endings.open(runner_id)]
-    store.endings.record_downloaded(job, [Asset(name="a", path=Path("a"), size=1)], at=NOW)
+    store.assets.record_downloaded(job, [Asset(name="a", path=Path("a"), size=1)], at=NOW)
     opened.append(store.endings.open(runner_id))
     store.endings.record_hook_returned(job, at=NOW)
     opened.append(store.endings.open(runner_id))
@@ -231,12 +233,15 @@ def test_a_failed_download_is_open_until_it_is_given_up(store: JobStore, runner_
 
 def test_results_that_are_gone_are_fetched_again(store: JobStore, runner_id: int) -> None:
     job = finish_one(store, runner_id, "j-1")
-    asset = Asset(name="a.tif", path=Path("r/a.tif"), size=3, media_type="image/tiff", checksum="1220ab")
-    store.endings.record_downloaded(job, [asset], at=NOW)
+    asset = Asset(
+        name="a.tif", path=store.path.parent / "r/a.tif", size=3, media_type="image/tiff", checksum="1220ab"
+    )
+    store.assets.record_downloaded(job, [asset], at=NOW)
 
-    ((found, assets),) = store.endings.downloaded(runner_id)
-    store.endings.record_missing([found])
-    assert assets == [asset]
+    ((found, assets),) = store.assets.downloaded(runner_id)
+    store.assets.record_missing([found])
+    [here] = assets
+    assert here == replace(asset, id=here.id, state=AssetState.DOWNLOADED, downloaded_at=NOW)
     assert reload(store, job).results_status is ResultsStatus.PENDING
 
 
@@ -247,7 +252,7 @@ def test_results_of_an_earlier_attempt_are_not_those_of_the_row(
     run_sql(path, "UPDATE job SET status = 'not_started' WHERE id = 1")
     claim_one(store, runner_id)
     with pytest.raises(JobMovedError):
-        store.endings.record_downloaded(job, [], at=NOW)
+        store.assets.record_downloaded(job, [], at=NOW)
 
     assert reload(store, job).results_status is None
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
+from openeo_jobs.assets import Offer
 from openeo_jobs.backends.wire import Watcher
 from openeo_jobs.errors import BackendError, BackendUnavailableError
 from openeo_jobs.jobs import Backend, Column, Job, Outcome, Runner
@@ -72,6 +73,7 @@ class Bench:
         self.script: Script = create
         self.hooks: dict[JobStatus, Callable[[Job], None]] = {}
         self.hook_calls: list[tuple[int, JobStatus]] = []
+        self.wants: Callable[[Offer], bool] = lambda offer: True
         self.refusal: Exception | None = None
         self.renewals: list[str] = []
         self.new_logins: set[str] = set()
@@ -173,14 +175,17 @@ class Bench:
         self.hook_calls.append((job.number, job.status))
         self.hooks[job.status](job)
 
-    def job_folder(self, batch_job_id: str) -> Path:
-        return self.folder / f"job_{batch_job_id}"
+    def wants_file(self, offer: Offer) -> bool:
+        return self.wants(offer)
 
-    def metadata_path(self, batch_job_id: str) -> Path:
-        return self.job_folder(batch_job_id) / f"job_{batch_job_id}.json"
+    def job_folder(self, job: Job) -> Path:
+        return self.folder / f"job_{job.batch_job_id}"
 
-    def error_log_path(self, batch_job_id: str) -> Path:
-        return self.job_folder(batch_job_id) / f"job_{batch_job_id}_errors.json"
+    def metadata_path(self, job: Job) -> Path:
+        return self.job_folder(job) / f"job_{job.batch_job_id}.json"
+
+    def error_log_path(self, job: Job) -> Path:
+        return self.job_folder(job) / f"job_{job.batch_job_id}_errors.json"
 
     def write_mirror(self) -> bool:
         return False

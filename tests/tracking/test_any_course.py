@@ -98,7 +98,7 @@ class Course(RuleBasedStateMachine):
     def lose_the_answer_of_a_start(self, is_done: bool) -> None:
         self.bench.gateway.fail_next("start", NO_ANSWER, after_effect=is_done)
 
-    @rule(method=st.sampled_from(["get_batch_job", "list_batch_jobs", "start", "stop", "download_results"]))
+    @rule(method=st.sampled_from(["get_batch_job", "list_batch_jobs", "start", "stop", "get_results"]))
     def refuse(self, method: str) -> None:
         self.bench.gateway.fail_next(method, BUSY)
 

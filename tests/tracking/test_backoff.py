@@ -163,7 +163,7 @@ def test_an_asset_server_that_asks_to_wait_is_obeyed(tmp_path: Path) -> None:
     bench.round()
     bench.gateway.batch_jobs["north-1"].status = "finished"
     error = BackendUnavailableError("[503] busy", http_status=503, retry_after=timedelta(seconds=5000))
-    bench.gateway.fail_next("download_results", error)
+    bench.gateway.fail_next("fetch", error)
     bench.round(60)
     assert bench.job().results_not_before == bench.now + timedelta(seconds=5000)
     assert north(bench).paused_class is None

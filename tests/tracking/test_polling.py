@@ -80,7 +80,7 @@ def test_the_results_of_an_end_that_was_corrected_are_fetched(bench: Bench) -> N
 
 def test_a_batch_job_without_results_is_asked_whether_it_has_finished_after_all(bench: Bench) -> None:
     refusal = BackendRefusedError("failed", http_status=424)
-    bench.gateway.fail_next("download_results", refusal, times=5)
+    bench.gateway.fail_next("get_results", refusal, times=5)
     bench.gateway.fail_next("get_error_logs", refusal, times=5)
     _end(bench, "finished")
     bench.gateway.batch_jobs["north-1"].status = "error"
@@ -203,7 +203,7 @@ def test_a_job_that_runs_for_too_long_is_canceled(tmp_path: Path) -> None:
 def test_results_are_fetched_and_a_failure_is_tried_again(bench: Bench) -> None:
     fake = bench.gateway.batch_jobs["north-1"]
     fake.status, fake.results = "finished", {"a.tif": b"12345"}
-    bench.gateway.fail_next("download_results", BackendAnswerError("too short"), times=2)
+    bench.gateway.fail_next("get_results", BackendAnswerError("too short"), times=2)
     bench.round(60)
     assert bench.job().results_status is ResultsStatus.PENDING
     bench.round(61)
@@ -217,11 +217,11 @@ def test_results_are_fetched_and_a_failure_is_tried_again(bench: Bench) -> None:
 def test_results_that_cannot_be_fetched_are_given_up_until_the_next_run(bench: Bench) -> None:
     fake = bench.gateway.batch_jobs["north-1"]
     fake.status, fake.results = "finished", {"a.tif": b"12345"}
-    bench.gateway.fail_next("download_results", BackendAnswerError("too short"), times=5)
+    bench.gateway.fail_next("get_results", BackendAnswerError("too short"), times=5)
     for _ in range(8):
         bench.round(10_000)
     assert bench.job().results_status is ResultsStatus.FAILED
-    assert bench.count("download_results") == 5
+    assert bench.count("get_results") == 5
     bench.restart()
     bench.round()
     assert bench.job().results_status is ResultsStatus.DOWNLOADED
@@ -257,7 +257,7 @@ def test_the_reason_of_a_failed_batch_job_is_the_last_error_of_its_logs(bench: B
         "row 17 is bad",
         "row * is bad",
     )
-    assert bench.run.user_code.error_log_path("north-1").exists()
+    assert bench.run.user_code.error_log_path(bench.job()).exists()
 
 
 def test_hooks_are_called_once_and_again_after_a_crash(bench: Bench) -> None:

@@ -125,7 +125,7 @@ def test_a_download_that_fails_while_its_backend_is_logged_in_to_anew_ends_nothi
     bench = Bench(tmp_path)
     bench.round()
     bench.gateway.batch_jobs["north-1"].status = "finished"
-    bench.gateway.fail_next("download_results", BackendRefusedError("[403] expired", http_status=403))
+    bench.gateway.fail_next("get_results", BackendRefusedError("[403] expired", http_status=403))
     loop.do_one_round(bench.run)
     gateway = bench.run.gateways.pop("north")
     loop.drain(bench.run, 5)
@@ -140,7 +140,7 @@ def test_an_asset_on_another_host_says_nothing_of_the_backend(tmp_path: Path) ->
     bench = Bench(tmp_path)
     bench.round()
     bench.gateway.batch_jobs["north-1"].status = "finished"
-    bench.gateway.fail_next("download_results", BackendRefusedError("[401] no signature", http_status=401))
+    bench.gateway.fail_next("fetch", BackendRefusedError("[401] no signature", http_status=401))
     bench.round(60)
     assert bench.store.backends.all()[0].paused_class is None
     assert bench.job().results_tries == 1

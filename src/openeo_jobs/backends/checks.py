@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import BinaryIO
 
 _MULTIHASHES = {"1220": "sha256", "1340": "sha512", "1114": "sha1", "d50110": "md5"}
 """Prefixes (algorithm and length) of the multihash format, and how Python calls the algorithm."""
@@ -32,6 +31,12 @@ class Digest:
         if self._theirs is not self._sha256:
             self._theirs.update(chunk)
 
+    def update_from(self, file: BinaryIO) -> None:
+        """Take all that is in *file*, from its beginning."""
+        file.seek(0)
+        while chunk := file.read(_CHUNK):
+            self.update(chunk)
+
     @property
     def sha256(self) -> str:
         """The SHA-256, in hex."""
@@ -52,11 +57,10 @@ class Check:
     checksum: str | None = None
 
     @classmethod
-    def of(cls, asset: Mapping[str, Any]) -> Check:
-        """Read `file:size` and `file:checksum` (a multihash, in hex) of an asset; ignore what is unknown."""
-        multihash = asset.get("file:checksum") or asset.get("checksum:multihash")
-        algorithm, checksum = _taken_apart(multihash) if isinstance(multihash, str) else (None, None)
-        return cls(size=_size_in(asset.get("file:size")), algorithm=algorithm, checksum=checksum)
+    def of(cls, *, size: int | None, multihash: str | None) -> Check:
+        """Make the check for a file of *size* bytes with a *multihash* (in hex), which may be of any kind."""
+        algorithm, checksum = _taken_apart(multihash) if multihash is not None else (None, None)
+        return cls(size=size, algorithm=algorithm, checksum=checksum)
 
     def with_size(self, size: int | None) -> Check:
         """Return the check with *size* where none is known yet."""
@@ -87,8 +91,7 @@ class Check:
             return None
         digest = self.new_digest()
         with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+            digest.update_from(file)
         return None if self.complaint(digest) else digest
 
 
@@ -100,7 +103,10 @@ def _taken_apart(multihash: str) -> tuple[str | None, str | None]:
     return None, None
 
 
-def _size_in(value: object) -> int | None:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+def size_in(value: object) -> int | None:
+    """Return the number of bytes that `file:size` says; None where it makes no sense."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value < 2**63 else None

@@ -6,7 +6,7 @@ import hashlib
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
@@ -48,6 +48,11 @@ def assign_filenames(assets: Mapping[str, Mapping[str, Any]], *, reserved: Itera
         filenames[key] = _distinct(_filename_of(key, assets[key]), taken)
         taken |= {_folded(filenames[key]), _folded(filenames[key] + PART)}
     return filenames
+
+
+def part_of(path: Path) -> Path:
+    """Return the file in which the one at *path* arrives."""
+    return path.with_name(path.name + PART)
 
 
 def _filename_of(key: str, asset: Mapping[str, Any]) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Protocol
 
-from openeo_jobs.jobs import Asset, Listing, Observation
+from openeo_jobs.assets import Fetched, Offer, Results
+from openeo_jobs.backends.fetching import Terms
+from openeo_jobs.jobs import Listing, Observation
 
 
 class Gateway(Protocol):
@@ -53,9 +55,10 @@ class Gateway(Protocol):
         """Return the currency that costs are in (`GET /`, `billing.currency`); None where none is named."""
         ...
 
-    def download_results(self, batch_job_id: str, folder: Path) -> list[Asset]:
-        """Download the results into *folder*, each under a temporary name first; return what is there.
+    def get_results(self, batch_job_id: str) -> Results:
+        """Ask which files a finished batch job has to offer."""
+        ...
 
-        Beside the assets, `job-results.json` (the results document) is written, last.
-        """
+    def fetch(self, offer: Offer, path: Path, terms: Terms) -> Fetched:
+        """Fetch one file to *path*: whole, as announced, or not at all."""
         ...

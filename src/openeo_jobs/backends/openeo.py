@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from openeo_jobs.assets import Fetched, Offer, Results
+from openeo_jobs.backends.fetching import Terms, fetch
 from openeo_jobs.backends.listing import list_batch_jobs
 from openeo_jobs.backends.logs import get_error_logs
 from openeo_jobs.backends.observations import observation_in
-from openeo_jobs.backends.results import download_results
+from openeo_jobs.backends.results import get_results
 from openeo_jobs.backends.transport import Transport
 from openeo_jobs.errors import BackendRefusedError
-from openeo_jobs.jobs import Asset, ErrorClass, Listing, Observation
+from openeo_jobs.jobs import ErrorClass, Listing, Observation
 from openeo_jobs.policy.failures import classify
 
 if TYPE_CHECKING:
@@ -87,6 +89,10 @@ class OpenEOGateway:
         currency = billing.get("currency") if isinstance(billing, dict) else None
         return currency if isinstance(currency, str) and currency else None
 
-    def download_results(self, batch_job_id: str, folder: Path) -> list[Asset]:
-        """Download the results into *folder* (`openeo_jobs.backends.results`)."""
-        return download_results(self._transport, batch_job_id, folder)
+    def get_results(self, batch_job_id: str) -> Results:
+        """Ask for the results document (`openeo_jobs.backends.results`)."""
+        return get_results(self._transport, batch_job_id)
+
+    def fetch(self, offer: Offer, path: Path, terms: Terms) -> Fetched:
+        """Fetch one file (`openeo_jobs.backends.fetching`)."""
+        return fetch(self._transport, offer, path, terms)

@@ -96,7 +96,7 @@ def settle_endings(
     store: JobStore,
     *,
     has_hook: Callable[[JobStatus], bool],
-    folder_of: Callable[[str], Path],
+    folder_of: Callable[[Job], Path],
     at: datetime,
 ) -> None:
     """Settle what is left to do for rows that another manager has brought to their end.
@@ -108,7 +108,7 @@ def settle_endings(
     def is_over(job: Job) -> bool:
         if not has_hook(job.status):
             return False
-        return job.status is not JobStatus.FINISHED or _has_files(folder_of(str(job.batch_job_id)))
+        return job.status is not JobStatus.FINISHED or _has_files(folder_of(job))
 
     store.endings.close([job for job in store.endings.of_others() if is_over(job)], at=at)
 

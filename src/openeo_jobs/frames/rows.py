@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ from openeo_jobs.frames.axes import build_axis
 from openeo_jobs.frames.columns import Array, build_array, decode_cells
 from openeo_jobs.frames.names import OUTPUT_COLUMNS
 from openeo_jobs.frames.values import decode_value
-from openeo_jobs.jobs import Attempt, Campaign, Job
+from openeo_jobs.jobs import Attempt, Campaign, Column, Job
 from openeo_jobs.status import upstream_word
 
 
@@ -51,6 +51,16 @@ def build_frame(campaign: Campaign, jobs: Iterable[Job], columns: Mapping[str, A
     return frame
 
 
+def decode_cells_of(columns: Sequence[Column], params: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Decode the stored cells of rows, each by the names of its columns, to Python's own scalars.
+
+    A row that was read before somebody added a column has no cell for it yet.
+    """
+    names = [column.name for column in columns]
+    for text in params:
+        yield dict(zip(names, decode_value(json.loads(text)), strict=False))
+
+
 def fits(campaign: Campaign, jobs: Sequence[Job]) -> bool:
     """Say whether these jobs, which were read together, have a cell for each column of the campaign."""
     return not jobs or len(json.loads(jobs[0].params)) == len(campaign.columns)
@@ -63,9 +73,7 @@ def to_series(job: Job, campaign: Campaign, tracked: Mapping[str, Any] | None = 
     is stored, so that it is the same in the first run and after a restart. *tracked* is, unless given, what
     `track_values` finds.
     """
-    names = [column.name for column in campaign.columns]
-    # A job that was read before somebody added a column has no cell for it yet.
-    cells = dict(zip(names, decode_value(json.loads(job.params)), strict=False))
+    (cells,) = decode_cells_of(campaign.columns, [job.params])
     values = {**(track_values(job) if tracked is None else tracked), **cells}
     order = [*cells, *(name for name in values if name not in cells)]
     return pd.Series(

@@ -3,36 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from openeo_jobs.jobs import Job, ResultsStatus
 from openeo_jobs.status import ENDED, JobStatus
-
-DOWNLOAD_TRIES = 5
-"""How often a download is tried in one run."""
-
-
-def is_download_due(job: Job, *, at: datetime) -> bool:
-    """Say whether the results of *job* are to be fetched now."""
-    return (
-        job.status is JobStatus.FINISHED
-        and job.results_status in (ResultsStatus.PENDING, ResultsStatus.DOWNLOADING)
-        and (job.results_not_before is None or job.results_not_before <= at)
-    )
-
-
-def next_download(
-    tries: int, *, at: datetime, poll_sleep: timedelta, retry_after: timedelta | None = None
-) -> datetime | None:
-    """Return when a download that failed *tries* times is tried again; None: not in this run.
-
-    *retry_after* is how long the server of the asset asked to wait.
-    """
-    if tries >= DOWNLOAD_TRIES:
-        return None
-    wait: timedelta = max(poll_sleep, timedelta(milliseconds=50)) * 2 ** (tries - 1)
-    return at + max(wait, retry_after or timedelta(0))
 
 
 def is_hook_due(job: Job, *, runner_id: int) -> bool:

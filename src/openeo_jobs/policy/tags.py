@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TAG = re.compile(r"\boj-([0-9a-z]{6})-([0-9a-z]+)-[0-9a-z]+\b")
+_AT_THE_END = re.compile(r"\s*\[oj-[0-9a-z]{6}-[0-9a-z]+-[0-9a-z]+\]\s*$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,11 @@ def find_tag(title: str | None, uid: str) -> Tag | None:
     """Find the tag of the campaign with this *uid* in a title; of several, the last one is the latest."""
     found = [match for match in _TAG.finditer(title or "") if match[1] == uid[:6]]
     return Tag(text=found[-1][0], row=int(found[-1][2], 36)) if found else None
+
+
+def without_tag(title: str) -> str:
+    """Return *title* as it was before a tag, of whatever campaign, was put at its end."""
+    return _AT_THE_END.sub("", title)
 
 
 def _base36(number: int) -> str:

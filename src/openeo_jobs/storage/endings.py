@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from openeo_jobs.jobs import Asset, ErrorClass, Failure, Job, ResultsStatus
+from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED, Actor, JobStatus
 from openeo_jobs.storage.attempts import make_unexplained_failure
 from openeo_jobs.storage.changes import check_owned
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, failure_values, job_from, update_each
-from openeo_jobs.storage.runners import is_free, is_free_or_of
-from openeo_jobs.storage.schema import asset, attempt, job, status_change
+from openeo_jobs.storage.runners import is_free
+from openeo_jobs.storage.schema import attempt, job, status_change
 
 
 class Endings:
@@ -60,52 +59,6 @@ class Endings:
             update_each(connection, job, numbers, results_status=ResultsStatus.NOT_WANTED)
             update_each(connection, attempt, [attempt_of(each).id for each in jobs], hook_returned_at=at)
             update_each(connection, attempt, failed, **failure_values(failure))
-
-    def downloaded(self, runner_id: int) -> list[tuple[Job, list[Asset]]]:
-        """Return the jobs whose results are on disk, with their files; not those of other live runners."""
-        select = SELECT_JOBS.where(job.c.results_status == ResultsStatus.DOWNLOADED, is_free_or_of(runner_id))
-        with self._database.reading() as connection:
-            jobs = connection.execute(select.order_by(job.c.id)).all()
-            assets = connection.execute(sa.select(asset)).all()
-        by_attempt: dict[int, list[Asset]] = {}
-        for row in assets:
-            by_attempt.setdefault(row.attempt_id, []).append(_asset_from(row))
-        return [(each, by_attempt.get(attempt_of(each).id, [])) for each in map(job_from, jobs)]
-
-    def record_missing(self, jobs: Sequence[Job]) -> None:
-        """Store that results which were on disk are not there any more: they are fetched again."""
-        with self._database.writing() as connection:
-            update_each(
-                connection,
-                job,
-                [each.number for each in jobs],
-                results_status=ResultsStatus.PENDING,
-                results_tries=0,
-                results_not_before=None,
-            )
-
-    def record_downloaded(self, each: Job, assets: Sequence[Asset], *, at: datetime) -> None:
-        """Store that the results are on disk, whole."""
-        attempt_id = attempt_of(each).id
-        rows = [
-            {
-                "attempt_id": attempt_id,
-                "name": one.name,
-                "media_type": one.media_type,
-                "size": one.size,
-                "checksum": one.checksum,
-                "path": str(one.path),
-                "state": ResultsStatus.DOWNLOADED,
-                "downloaded_at": at,
-            }
-            for one in assets
-        ]
-        with self._database.writing() as connection:
-            check_owned(connection, each)
-            connection.execute(sa.delete(asset).where(asset.c.attempt_id == attempt_id))
-            if rows:
-                connection.execute(sa.insert(asset), rows)
-            _set_job(connection, each, results_status=ResultsStatus.DOWNLOADED, results_error=None)
 
     def record_downloading(self, each: Job) -> None:
         """Store that the results are being fetched."""
@@ -164,9 +117,3 @@ def is_open() -> sa.ColumnElement[bool]:
 
 def _set_job(connection: sa.Connection, each: Job, **values: Any) -> None:
     connection.execute(sa.update(job).where(job.c.id == each.number).values(values))
-
-
-def _asset_from(row: Any) -> Asset:
-    return Asset(
-        name=row.name, path=Path(row.path), size=row.size, media_type=row.media_type, checksum=row.checksum
-    )

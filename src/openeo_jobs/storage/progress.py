@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED, STARTED, JobStatus
+from openeo_jobs.storage.assets import make_pending
 from openeo_jobs.storage.changes import change_status, is_owned
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
@@ -120,6 +121,8 @@ def _record(connection: sa.Connection, step: Step, *, at: datetime) -> None:
         values = {"results_status": results_status, "results_tries": 0}
         values |= {"results_not_before": None, "results_error": None}
     change_status(connection, step.job, step.status, at=at, reason=step.reason, **values)
+    if values:
+        make_pending(connection, attempt_of(step.job).id)
     changed = _attempt_changes(step, at=at)
     if "costs" in changed:
         changed["currency"] = _CURRENCY

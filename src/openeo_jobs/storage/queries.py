@@ -124,6 +124,11 @@ class Jobs:
         found = self._select(SELECT_JOBS.where(job.c.id == number))
         return found[0] if found else None
 
+    def of_batch_job(self, batch_job_id: str) -> Job | None:
+        """Return the job that has the batch job with this id; of several, the last one."""
+        found = self._select(SELECT_JOBS.where(batch_job.c.batch_job_id == batch_job_id).order_by(job.c.id))
+        return found[-1] if found else None
+
     def with_numbers(self, numbers: Iterable[int]) -> list[Job]:
         """Return the jobs with these numbers, in the order of their numbers; unknown ones are left out."""
         wanted = sorted(set(numbers))

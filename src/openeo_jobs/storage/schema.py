@@ -197,6 +197,7 @@ attempt = sa.Table(
     sa.Column("hook_returned_at", Instant),
     sa.Column("hook_error", ForeignText),
     sa.Column("hook_failed_runner_id", sa.Integer, sa.ForeignKey("runner.id")),
+    sa.Column("results_expire_at", Instant),
     sa.UniqueConstraint("job_id", "number"),
 )
 sa.Index("ix_attempt_ended_at", attempt.c.ended_at)
@@ -253,12 +254,18 @@ asset = sa.Table(
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("attempt_id", sa.Integer, sa.ForeignKey("attempt.id"), nullable=False),
-    sa.Column("name", sa.Text, nullable=False),
-    sa.Column("media_type", sa.Text),
+    sa.Column("name", ForeignText, nullable=False),
+    sa.Column("media_type", ForeignText),
     sa.Column("size", sa.Integer),
     sa.Column("checksum", sa.Text),
-    sa.Column("path", sa.Text),
+    sa.Column("path", ForeignText),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("downloaded_at", Instant),
+    sa.Column("announced_size", sa.Integer),
+    sa.Column("announced_checksum", ForeignText),
+    sa.Column("error", ForeignText),
+    sa.Column("part_version", ForeignText),
+    sa.Column("part_boot_id", sa.Text),
     sa.UniqueConstraint("attempt_id", "name"),
 )
+sa.Index("ix_asset_path", asset.c.path)

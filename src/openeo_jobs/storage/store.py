@@ -9,6 +9,7 @@ from openeo_jobs.errors import DatabaseError, DatabaseReadOnlyError, SchemaOutda
 from openeo_jobs.jobs import Runner
 from openeo_jobs.storage import migrate
 from openeo_jobs.storage.adoptions import Adoptions
+from openeo_jobs.storage.assets import Assets
 from openeo_jobs.storage.audits import Audits
 from openeo_jobs.storage.backends import Backends
 from openeo_jobs.storage.campaigns import Campaigns
@@ -47,6 +48,7 @@ class JobStore:
         self.audits = Audits(database)
         self.progress = Progress(database)
         self.endings = Endings(database)
+        self.assets = Assets(database)
         self.failures = Failures(database)
         self.retries = Retries(database)
         self.interface = Interface(database)

@@ -104,7 +104,7 @@ ORDER BY status_change.id""",
     "assets": """SELECT
   attempt.job_id AS job, attempt.number AS attempt, asset.name AS name, asset.media_type AS media_type,
   asset.size AS size, asset.checksum AS checksum, asset.path AS path, asset.state AS state,
-  asset.downloaded_at AS downloaded_at
+  asset.downloaded_at AS downloaded_at, asset.error AS error
 FROM asset
 JOIN attempt ON attempt.id = asset.attempt_id""",
     "costs": """SELECT

@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import Job
-from openeo_jobs.policy.endings import is_download_due, is_hook_due, is_reason_wanted, is_unfetched
-from openeo_jobs.tracking import downloader
+from openeo_jobs.policy.downloads import is_download_due
+from openeo_jobs.policy.endings import is_hook_due, is_reason_wanted, is_unfetched
+from openeo_jobs.tracking import downloader, reasons
 from openeo_jobs.tracking.run import Run, log
 
 
@@ -46,6 +47,6 @@ def _finish_one(run: Run, job: Job) -> None:
     if is_download_due(job, at=at):
         downloader.ask_results(run, job)
     elif is_reason_wanted(job, at=at):
-        downloader.ask_error_logs(run, job)
+        reasons.ask_error_logs(run, job)
     elif not is_unfetched(job) and is_hook_due(job, runner_id=run.runner_id):
         call_hook(run, job)

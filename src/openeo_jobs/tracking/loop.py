@@ -19,6 +19,7 @@ from openeo_jobs.tracking import (
     orphans,
     owners,
     poller,
+    reasons,
     reconciler,
     retrier,
     starter,
@@ -44,8 +45,9 @@ _RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
     "poll": poller.record,
     "start": starter.record,
     "cancel": poller.record_cancels,
-    "download": downloader.record_results,
-    "logs": downloader.record_error_logs,
+    "results": downloader.record_results,
+    "file": downloader.record_files,
+    "logs": reasons.record_error_logs,
 }
 
 
@@ -193,6 +195,8 @@ def _sleep(run: Run, length: timedelta) -> None:
             return
         if results:
             record(run, results)
+            if _are_files(results) and not run.transfers.has_room(at=run.now()):
+                continue
             _finish(run)
             if not work_left(run):
                 mirror(run)
@@ -224,6 +228,11 @@ def _room(run: Run, caps: Mapping[str, int]) -> dict[str, int]:
     """Return how many more batch jobs may be started, by backend."""
     started = run.store.jobs.count_started(run.runner_id)
     return {name: cap - started.get(name, 0) for name, cap in caps.items()}
+
+
+def _are_files(results: Sequence[Done]) -> bool:
+    """Say whether nothing but files has arrived: nothing begins for that while others wait."""
+    return all(done.kind == "file" for done in results)
 
 
 def _is_answer(done: Done) -> bool:

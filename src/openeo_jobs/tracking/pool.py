@@ -45,15 +45,25 @@ class Pool:
         self._done: queue.SimpleQueue[tuple[Hashable, Done] | None] = queue.SimpleQueue()
 
     def submit(
-        self, kind: str, *, lane: str, key: Hashable, subject: Any, function: Callable[[], Any]
+        self,
+        kind: str,
+        *,
+        lane: str,
+        key: Hashable,
+        subject: Any,
+        function: Callable[[], Any],
+        threads: int | None = None,
     ) -> bool:
-        """Run *function* in *lane*; return False if the task with that *kind* and *key* is under way."""
+        """Run *function* in *lane*; return False if the task with that *kind* and *key* is under way.
+
+        *threads* is how many of the lane run at a time; the first task decides.
+        """
         if (kind, key) in self._under_way:
             return False
         task = _Task(kind=kind, lane=lane, key=(kind, key), subject=subject, function=function)
         self._under_way[task.key] = task
         if lane not in self._lanes:
-            self._lanes[lane] = _Lane(lane, self._threads_per_lane, self._done)
+            self._lanes[lane] = _Lane(lane, threads or self._threads_per_lane, self._done)
         self._lanes[lane].put(task)
         return True
 

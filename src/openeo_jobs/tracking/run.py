@@ -19,6 +19,7 @@ from openeo_jobs.policy.waiting import pause_length
 from openeo_jobs.storage.store import JobStore
 from openeo_jobs.tracking.pool import Pool
 from openeo_jobs.tracking.presence import Presence
+from openeo_jobs.tracking.transfers import Transfers
 from openeo_jobs.tracking.user_code import UserCode
 
 log = logging.getLogger("openeo_jobs")
@@ -48,6 +49,8 @@ class Settings:
     cancel_running_after: timedelta | None = None
     tags_titles: bool = True
     downloads_results: bool = True
+    max_downloads: int = 8
+    max_downloads_per_backend: int = 4
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,6 +67,7 @@ class Run:
     make_token: Callable[[], str]
     take_chance: Callable[[], float]
     """Returns a random number from 0 to 1, by which waiting differs from time to time."""
+    transfers: Transfers = field(init=False)
     gateways: dict[str, Gateway] = field(default_factory=dict)
     stats: Counter[str] = field(default_factory=Counter)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -93,6 +97,12 @@ class Run:
     """The gap from which this run has come back, until that is told."""
     news_mark: int = 0
     """The change of status that was the latest one when the last round ended."""
+
+    def __post_init__(self) -> None:
+        """Begin with nothing on its way."""
+        self.transfers = Transfers(
+            limit=self.settings.max_downloads, per_backend=self.settings.max_downloads_per_backend
+        )
 
     @property
     def runner_id(self) -> int:
@@ -138,7 +148,7 @@ class Run:
             return False
         return self.pool.submit(
             kind,
-            lane=f"{kind} {name}" if kind == "download" else name,
+            lane=f"{kind} {name}" if kind == "results" else name,
             key=job.number,
             subject=job,
             function=lambda: function(gateway, batch_job_id),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from openeo_jobs.assets import Offer
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.backends.wire import Watcher
 from openeo_jobs.jobs import Job
@@ -55,16 +56,20 @@ class UserCode(Protocol):
         """Call the hook for the end of *job*."""
         ...
 
-    def job_folder(self, batch_job_id: str) -> Path:
-        """Return the folder of a batch job's results."""
+    def wants_file(self, offer: Offer) -> bool:
+        """Say whether a file of the results is to be downloaded."""
         ...
 
-    def metadata_path(self, batch_job_id: str) -> Path:
-        """Return the file for a batch job's metadata."""
+    def job_folder(self, job: Job) -> Path:
+        """Return the folder of a job's results."""
         ...
 
-    def error_log_path(self, batch_job_id: str) -> Path:
-        """Return the file for a batch job's error logs."""
+    def metadata_path(self, job: Job) -> Path:
+        """Return the file for the metadata of a job's batch job."""
+        ...
+
+    def error_log_path(self, job: Job) -> Path:
+        """Return the file for the error logs of a job's batch job."""
         ...
 
     def write_mirror(self) -> bool:
