@@ -33,7 +33,7 @@ COLUMNS = {
         "settled_as settled_at"
     ),
     "status_changes": "job attempt at old new actor reason",
-    "assets": "job attempt name media_type size checksum path state downloaded_at",
+    "assets": "job attempt name media_type size checksum path state downloaded_at error",
     "costs": "backend_name currency attempts rows costs costs_of_failed_attempts",
     "failures": "message error_class rows backend_names first_at last_at first_job costs",
 }

@@ -40,7 +40,14 @@ class PoolInOrder(Pool):
     """A pool without threads: each task is done when it is submitted, so that all runs are alike."""
 
     def submit(
-        self, kind: str, *, lane: str, key: Hashable, subject: Any, function: Callable[[], Any]
+        self,
+        kind: str,
+        *,
+        lane: str,
+        key: Hashable,
+        subject: Any,
+        function: Callable[[], Any],
+        threads: int | None = None,
     ) -> bool:
         if (kind, key) in self._under_way:
             return False
