@@ -18,6 +18,7 @@ from openeo_jobs.campaign.beginning import Given
 from openeo_jobs.connecting import RegisteredBackend, get_connection
 from openeo_jobs.policy.attempts import read_max_attempts
 from openeo_jobs.policy.fuse import read_limit
+from openeo_jobs.policy.hooks import read_hook_workers
 from openeo_jobs.running import Call, begin, carry_out, now
 from openeo_jobs.status import JobStatus
 from openeo_jobs.subclassing import COLUMN_REQUIREMENTS, ColumnRequirements, check_overrides
@@ -66,13 +67,15 @@ class MultiBackendJobManager:
     - `lost_after`: how long a batch job has to be unknown to its backend before its row is `lost`.
     - `lease`: how long a runner that is not heard of counts as alive, where it cannot be proved dead.
 
-    And two numbers:
+    And three numbers:
 
     - `max_failures_in_a_row`: so many attempts that fail alike, with no success in between, on one backend or
       in `start_job`, and nothing new is created there by this run; None: never.
     - `max_attempts`: how many attempts a row gets by itself, by what they fail of: `{"transient": 3,
       "remote error": 1, "permanent": 1}` is the default, classes left out keep theirs, and a single number
       stands for the first two. A remote error is a batch job that failed on its backend.
+    - `hook_workers`: how many hooks (`on_job_done`, `on_job_error`, `on_job_cancel`) may run at a time, in
+      threads of their own beside `start_job`.
 
     Subclasses may override the hooks, the path helpers and `_job_update_loop`; one that overrides a phase of
     openEO's own manager that does not exist here is told so when it is made.
@@ -93,6 +96,7 @@ class MultiBackendJobManager:
         lease: float = 120,
         max_failures_in_a_row: int | None = 10,
         max_attempts: int | Mapping[str, int] | None = None,
+        hook_workers: int = 1,
     ) -> None:
         self.backends: dict[str, RegisteredBackend] = {}
         self.poll_sleep = poll_sleep
@@ -111,6 +115,7 @@ class MultiBackendJobManager:
         self._lease = read_seconds("lease", lease)
         self._max_failures_in_a_row = read_limit(max_failures_in_a_row)
         self._max_attempts = read_max_attempts(max_attempts)
+        self._hook_workers = read_hook_workers(hook_workers)
         self._run: Run | None = None
         self._code: ManagersCode | None = None
         self._background: JobThread | None = None
@@ -215,9 +220,10 @@ class MultiBackendJobManager:
         folder, metadata_path = self.get_job_dir(job.job_id), self.get_job_metadata_path(job.job_id)
         gateway = OpenEOGateway("", lambda: job.connection)
         assets = downloader.fetch_results(gateway, job.job_id, Path(folder), Path(metadata_path))
-        hooked = self._code.hooked_job if self._code is not None else None
-        if self._run is not None and hooked is not None and hooked.batch_job_id == job.job_id:
-            self._run.store.endings.record_downloaded(hooked, assets, at=now())
+        run, code = self._run, self._code
+        hooked = code.hooked_jobs.get(job.job_id) if code is not None else None
+        if run is not None and hooked is not None:
+            run.store.endings.record_downloaded(hooked, assets, at=now())
 
     def on_job_error(self, job: BatchJob, row: Any) -> None:
         """Handle a job that stopped with an error; override it to do something else.

@@ -168,6 +168,7 @@ def read_settings(manager: MultiBackendJobManager) -> Settings:
         downloads_results=manager._download_results,
         max_failures_in_a_row=manager._max_failures_in_a_row,
         max_attempts=manager._max_attempts,
+        hook_workers=manager._hook_workers,
     )
 
 

@@ -75,8 +75,8 @@ class ManagersCode:
         self._mirror = mirror
         self._hooks = hooks
         self._logins = Logins(manager)
-        self.hooked_job: Job | None = None
-        """The job whose hook is being called."""
+        self.hooked_jobs: dict[str, Job] = {}
+        """The jobs whose hooks are being called, by the ids of their batch jobs."""
 
     def connect(self, backend_name: str) -> Gateway:
         """Get the connection of a backend, watched, and return a gateway over it."""
@@ -115,12 +115,12 @@ class ManagersCode:
 
     def call_hook(self, job: Job) -> None:
         """Call the hook with the batch job and the row as it is now."""
-        connection = self._manager._get_connection(str(job.backend_name))
-        self.hooked_job = job
+        connection, batch_job_id = self._manager._get_connection(str(job.backend_name)), str(job.batch_job_id)
+        self.hooked_jobs[batch_job_id] = job
         try:
-            self._hooks[job.status](connection.job(str(job.batch_job_id)), self._make_row(job))
+            self._hooks[job.status](connection.job(batch_job_id), self._make_row(job))
         finally:
-            self.hooked_job = None
+            self.hooked_jobs.pop(batch_job_id, None)  # another row may be at the same batch job
 
     def job_folder(self, batch_job_id: str) -> Path:
         """Return the folder that `get_job_dir` names."""
@@ -169,8 +169,8 @@ class ManagersCode:
 
         Among several names of one, it is the one that the row was claimed for.
         """
-        names = sorted(self._manager._connections, key=lambda name: name != claimed_name)
-        known = {name: self._manager._connections[name] for name in names}
+        connections = self._manager._connections.copy()  # a hook may drop some meanwhile
+        known = {name: connections[name] for name in sorted(connections, key=lambda one: one != claimed_name)}
         same = [name for name, one in known.items() if one is connection]
         url = getattr(connection, "root_url", None)
         return next(iter(same + [name for name, one in known.items() if one.root_url == url]), None)

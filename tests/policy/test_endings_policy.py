@@ -11,7 +11,6 @@ from openeo_jobs.jobs import Attempt, ErrorClass, Failure, ResultsStatus, is_com
 from openeo_jobs.policy.endings import (
     error_message,
     is_download_due,
-    is_hook_due,
     is_reason_wanted,
     is_unfetched,
     next_download,
@@ -68,28 +67,6 @@ def test_a_download_is_never_tried_again_at_once() -> None:
     again = next_download(1, at=NOW, poll_sleep=timedelta(0))
 
     assert again is not None and again > NOW
-
-
-@pytest.mark.parametrize(
-    ("status", "attempt", "expected"),
-    [
-        ("finished", make_attempt(), True),
-        ("error", make_attempt(), True),
-        ("canceled", make_attempt(), True),
-        ("running", make_attempt(), False),
-        ("lost", make_attempt(), False),
-        ("skipped", make_attempt(), False),
-        ("start_failed", make_attempt(), False),
-        ("canceled", None, False),
-        ("finished", make_attempt(hook_returned_at=NOW), False),
-        ("finished", make_attempt(hook_failed_runner_id=7), False),
-        ("finished", make_attempt(hook_failed_runner_id=6), True),
-    ],
-)
-def test_a_hook_is_due_until_it_has_returned_and_once_in_each_run(
-    status: str, attempt: Attempt | None, expected: bool
-) -> None:
-    assert is_hook_due(make_job(status=JobStatus(status), attempt=attempt), runner_id=7) is expected
 
 
 @pytest.mark.parametrize(

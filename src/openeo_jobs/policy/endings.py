@@ -1,4 +1,4 @@
-"""What is still to be done for a job that has ended: results, error logs, hooks."""
+"""What is still to be done for a job that has ended: results, error logs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from openeo_jobs.jobs import Job, ResultsStatus
-from openeo_jobs.status import ENDED, JobStatus
+from openeo_jobs.status import JobStatus
 
 DOWNLOAD_TRIES = 5
 """How often a download is tried in one run."""
@@ -33,17 +33,6 @@ def next_download(
         return None
     wait: timedelta = max(poll_sleep, timedelta(milliseconds=50)) * 2 ** (tries - 1)
     return at + max(wait, retry_after or timedelta(0))
-
-
-def is_hook_due(job: Job, *, runner_id: int) -> bool:
-    """Say whether the hook for the end of *job* has not returned yet, and has not failed in this run."""
-    attempt = job.attempt
-    return (
-        job.status in ENDED
-        and attempt is not None
-        and attempt.hook_returned_at is None
-        and attempt.hook_failed_runner_id != runner_id
-    )
 
 
 def is_reason_wanted(job: Job, *, at: datetime) -> bool:

@@ -17,6 +17,7 @@ from openeo_jobs.storage.creations import Creations
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import Endings
 from openeo_jobs.storage.failures import Failures
+from openeo_jobs.storage.hooks import Hooks
 from openeo_jobs.storage.interface import Interface
 from openeo_jobs.storage.news import News
 from openeo_jobs.storage.orphans import Orphans
@@ -45,6 +46,7 @@ class JobStore:
         self.audits = Audits(database)
         self.progress = Progress(database)
         self.endings = Endings(database)
+        self.hooks = Hooks(database)
         self.failures = Failures(database)
         self.retries = Retries(database)
         self.interface = Interface(database)

@@ -16,6 +16,7 @@ from openeo_jobs.tracking import (
     downloader,
     endings,
     fuse,
+    hooks,
     orphans,
     owners,
     poller,
@@ -46,6 +47,7 @@ _RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
     "cancel": poller.record_cancels,
     "download": downloader.record_results,
     "logs": downloader.record_error_logs,
+    "hook": hooks.record,
 }
 
 

@@ -1,4 +1,4 @@
-"""Requests in threads: a lane per backend, so that a silent one holds up no other."""
+"""Requests and hooks in threads: a lane per backend, so that a silent one holds up no other."""
 
 from __future__ import annotations
 
@@ -45,15 +45,25 @@ class Pool:
         self._done: queue.SimpleQueue[tuple[Hashable, Done] | None] = queue.SimpleQueue()
 
     def submit(
-        self, kind: str, *, lane: str, key: Hashable, subject: Any, function: Callable[[], Any]
+        self,
+        kind: str,
+        *,
+        lane: str,
+        key: Hashable,
+        subject: Any,
+        function: Callable[[], Any],
+        threads: int | None = None,
     ) -> bool:
-        """Run *function* in *lane*; return False if the task with that *kind* and *key* is under way."""
+        """Run *function* in *lane*; return False if the task with that *kind* and *key* is under way.
+
+        *threads* is how many a new lane may have, where that is not as many as others.
+        """
         if (kind, key) in self._under_way:
             return False
         task = _Task(kind=kind, lane=lane, key=(kind, key), subject=subject, function=function)
         self._under_way[task.key] = task
         if lane not in self._lanes:
-            self._lanes[lane] = _Lane(lane, self._threads_per_lane, self._done)
+            self._lanes[lane] = _Lane(lane, threads or self._threads_per_lane, self._done)
         self._lanes[lane].put(task)
         return True
 

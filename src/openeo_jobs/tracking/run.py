@@ -48,6 +48,7 @@ class Settings:
     cancel_running_after: timedelta | None = None
     tags_titles: bool = True
     downloads_results: bool = True
+    hook_workers: int = 1
 
 
 @dataclass(slots=True, kw_only=True)
