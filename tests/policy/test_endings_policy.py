@@ -9,6 +9,7 @@ import pytest
 
 from openeo_jobs.jobs import Attempt, ErrorClass, Failure, ResultsStatus, is_complete
 from openeo_jobs.policy.endings import (
+    describe_silence,
     error_message,
     is_download_due,
     is_reason_wanted,
@@ -94,11 +95,16 @@ def test_the_reason_of_a_failure_is_wanted(
         ([{"message": "first"}, {"message": "last"}], "last"),
         ([{"message": "said"}, {"level": "error"}, {"message": ""}], "said"),
         ([{"message": 5}], "5"),
-        ([], "(no error in the logs)"),
+        ([], None),
     ],
 )
-def test_the_last_message_says_why(entries: list[dict[str, Any]], expected: str) -> None:
+def test_the_last_message_says_why(entries: list[dict[str, Any]], expected: str | None) -> None:
     assert error_message(entries) == expected
+
+
+def test_logs_without_an_error_are_told_by_their_last_line() -> None:
+    assert describe_silence("Stage error") == "(no error in the logs; last line: Stage error)"
+    assert describe_silence(None) == "(no error in the logs)"
 
 
 @pytest.mark.parametrize(

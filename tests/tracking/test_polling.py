@@ -260,6 +260,16 @@ def test_the_reason_of_a_failed_batch_job_is_the_last_error_of_its_logs(bench: B
     assert bench.run.user_code.error_log_path("north-1").exists()
 
 
+def test_a_batch_job_without_an_error_in_its_logs_failed_of_their_last_line(bench: Bench) -> None:
+    fake = bench.gateway.batch_jobs["north-1"]
+    fake.status, fake.last_log_line = "error", "Task 3 in stage 12.0 failed 4 times"
+    bench.round(60)
+    failure = bench.job().attempt.failure
+    assert failure.message == "(no error in the logs; last line: Task 3 in stage 12.0 failed 4 times)"
+    assert failure.key == "(no error in the logs; last line: Task * in stage * failed * times)"
+    assert not bench.run.user_code.error_log_path("north-1").exists()
+
+
 def test_hooks_are_called_once_and_again_after_a_crash(bench: Bench) -> None:
     calls = []
 

@@ -45,6 +45,10 @@ class Gateway(Protocol):
         """Fetch the log entries of level error, in order (every page)."""
         ...
 
+    def get_last_log_line(self, batch_job_id: str) -> str | None:
+        """Fetch the message of the last log entry of any level; None where there is none."""
+        ...
+
     def get_currency(self) -> str | None:
         """Return the currency that costs are in (`GET /`, `billing.currency`); None where none is named."""
         ...

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openeo_jobs.backends.listing import list_batch_jobs
-from openeo_jobs.backends.logs import get_error_logs
+from openeo_jobs.backends.logs import get_error_logs, get_last_log_line
 from openeo_jobs.backends.observations import observation_in
 from openeo_jobs.backends.results import download_results
 from openeo_jobs.backends.transport import Transport
@@ -68,6 +68,10 @@ class OpenEOGateway:
     def get_error_logs(self, batch_job_id: str) -> list[dict[str, Any]]:
         """Fetch the log entries of level error, every page; none where there are no logs (404)."""
         return get_error_logs(self._transport, batch_job_id)
+
+    def get_last_log_line(self, batch_job_id: str) -> str | None:
+        """Fetch the message of the last log entry; None where there are no logs (404)."""
+        return get_last_log_line(self._transport, batch_job_id)
 
     def get_currency(self) -> str | None:
         """Return the currency of `GET /`; None where none is named."""

@@ -45,10 +45,15 @@ def is_reason_wanted(job: Job, *, at: datetime) -> bool:
     )
 
 
-def error_message(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return why a batch job failed: the last message of its error logs."""
+def error_message(entries: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return why a batch job failed: the last message of its error logs; None where they have none."""
     messages = [str(entry["message"]) for entry in entries if entry.get("message")]
-    return messages[-1] if messages else "(no error in the logs)"
+    return messages[-1] if messages else None
+
+
+def describe_silence(last_line: str | None) -> str:
+    """Say that the logs of a failed batch job have no error, and what they end with."""
+    return f"(no error in the logs; last line: {last_line})" if last_line else "(no error in the logs)"
 
 
 def is_unfetched(job: Job) -> bool:

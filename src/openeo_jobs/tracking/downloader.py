@@ -11,7 +11,7 @@ from typing import Any
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.errors import BackendAnswerError, BackendError, JobMovedError
 from openeo_jobs.jobs import Asset, ErrorClass, Job, ResultsStatus
-from openeo_jobs.policy.endings import error_message, next_download
+from openeo_jobs.policy.endings import describe_silence, error_message, next_download
 from openeo_jobs.policy.failures import make_remote_failure
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking import poller
@@ -36,7 +36,7 @@ def ask_results(run: Run, job: Job) -> None:
 
 def ask_error_logs(run: Run, job: Job) -> None:
     """Fetch the error logs of a failed job, in a thread; they are also why it failed."""
-    run.ask("logs", job, lambda gateway, batch_job_id: gateway.get_error_logs(batch_job_id))
+    run.ask("logs", job, fetch_reason)
 
 
 def record_results(run: Run, results: Sequence[Done]) -> None:
@@ -76,6 +76,13 @@ def fetch_results(gateway: Gateway, batch_job_id: str, folder: Path, metadata_pa
         raise BackendAnswerError(
             str(error), http_status=error.http_status, code=error.code, retry_after=error.retry_after
         ) from error
+
+
+def fetch_reason(gateway: Gateway, batch_job_id: str) -> tuple[list[dict[str, Any]], str]:
+    """Fetch the error logs of a batch job, and why it failed: their last message, else the last log line."""
+    entries = gateway.get_error_logs(batch_job_id)
+    message = error_message(entries)
+    return entries, message or describe_silence(gateway.get_last_log_line(batch_job_id))
 
 
 def write_error_logs(path: Path, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -119,12 +126,13 @@ def _record_error_log(run: Run, done: Done) -> None:
         if not _try_again(run, job, done.error, what="error logs"):
             _store_reason(run, job, f"(the error logs could not be fetched: {done.error})")
         return
+    entries, message = done.value
     try:
         if not run.user_code.has_hook(JobStatus.ERROR):
-            write_error_logs(run.user_code.error_log_path(str(job.batch_job_id)), done.value)
+            write_error_logs(run.user_code.error_log_path(str(job.batch_job_id)), entries)
     except Exception as error:  # the disk, or an override of the user's
         run.log_once(("logs", job.number), "row %d: error logs not written: %s", job.number, error)
-    _store_reason(run, job, error_message(done.value))
+    _store_reason(run, job, message)
 
 
 def _is_here(run: Run, job: Job, assets: Sequence[Asset]) -> bool:
