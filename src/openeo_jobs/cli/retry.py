@@ -47,9 +47,11 @@ def _retry(store: JobStore, given: Namespace, commands: Commands) -> str:
 def _retry_hooks(store: JobStore, given: Namespace) -> str:
     failed = {job.number: job for job in store.hooks.failed()}
     numbers = sorted(set(given.row)) or list(failed)
-    if not failed or not set(numbers) <= set(failed):
-        which = f"row {min(set(numbers) - set(failed))}" if numbers else "any row"
-        raise OpenEOJobsError(f"the hook of {which} has not failed; nothing to retry")
+    others = sorted(set(numbers) - set(failed))
+    if others:
+        raise OpenEOJobsError(f"the hook of row {others[0]} has not failed; nothing to retry")
+    if not numbers:
+        raise OpenEOJobsError("no hook has failed; nothing to retry")
     store.hooks.retry([failed[number] for number in numbers])
     return f"{count(len(numbers), 'hook')} to be called again: {list_rows(numbers)}."
 
