@@ -14,9 +14,9 @@ import pandas as pd
 
 from campaigning import PROCESS, query
 from openeo_jobs import MultiBackendJobManager
-from openeo_jobs.policy.hooks import HOOK_TRIES
 
 LEDGER = "hooks.txt"
+HOOK_TRIES = 3
 BAD_PROCESS = {"odd": {"process_id": "frobnicate", "arguments": {}, "result": True}}
 HOOK_SECONDS = 0.004
 

@@ -134,6 +134,7 @@ def test_so_many_hooks_run_at_a_time_as_there_are_workers(tmp_path: Path, worker
             inside[0] += 1
             most[0] = max(most[0], inside[0])
         full.wait()
+        threading.Event().wait(0.05)  # in which one too many would come in
         with lock:
             inside[0] -= 1
 
