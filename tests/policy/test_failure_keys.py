@@ -60,6 +60,7 @@ def test_there_are_enough_of_them_and_each_failure_has_a_key_of_its_own() -> Non
         ('File "/opt/udf.py", line 42, in apply', 'File "/opt/udf.py", line *, in apply'),
         ("no 'SENTINEL2_L2A' here", "no 'SENTINEL*_L*A' here"),
         ("self-explanatory, no-data, well-documented", "self-explanatory, no-data, well-documented"),
+        ("Marker 12 of 30 May 2024 is missing since 5 Jan", "Marker * of <time> is missing since <time>"),
         ("", ""),
     ],
 )  # fmt: skip

@@ -10,9 +10,12 @@ _READ = 4_000
 _KEY_LENGTH = 300
 
 _DAY = r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\w*,?"
-_MONTH = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
+_MONTH = (
+    "(?:Jan(?:uary)?|Feb(?:ruary)?|Mar(?:ch)?|Apr(?:il)?|May|June?|July?|Aug(?:ust)?|Sep(?:tember)?"
+    "|Oct(?:ober)?|Nov(?:ember)?|Dec(?:ember)?)"
+)
 _DATE = rf"(?:{_MONTH} {{1,2}}\d{{1,2}},?|\d{{1,2}} {_MONTH})"
-_YEAR = r"(?:\d{4}\b)?"
+_YEAR = r"(?: \d{4}\b)?"
 _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?: ?(?:Z|UTC|GMT|CET|CEST)\b|[+-]\d{2}:?\d{2}|Z)?"
 _CODE = r"(?i:(?<![a-z])(?:code|status)(?: on <url>)?(?:: | is | with |=| )|\bHTTP/[\d.]+ )\d{1,3}\b"
 _NUMBER = r"[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?"
@@ -41,7 +44,7 @@ _PATTERNS: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"\bS[1-6][A-Z]_[A-Z0-9_]{20,}(?:\.SAFE|\.SEN3|\.zip)?", "<id>"),
     (r"\b0x[0-9a-fA-F]+\b", "*"),
     # Times.
-    (rf"\b(?:{_DAY} )?{_DATE} {_YEAR}(?: ?{_CLOCK})?(?: {_YEAR})?", "<time>"),
+    (rf"\b(?:{_DAY} )?{_DATE}{_YEAR}(?: ?{_CLOCK})?{_YEAR}", "<time>"),
     (rf"\b\d{{4}}-\d{{2}}-\d{{2}}(?:[T ]{_CLOCK})?", "<time>"),
     (r"\b\d{8}T\d{6}Z?\b", "<time>"),
     (rf"\b\d{{2,4}}/\d{{2}}/\d{{2,4}}(?: {_CLOCK})?", "<time>"),
