@@ -169,3 +169,15 @@ def test_a_hook_that_waits_for_its_turn_is_not_called_once_the_run_is_stopped(tm
     finish_all(bench)
     bench.round(60)
     assert len(bench.hook_calls) == 1
+
+
+def test_the_hook_of_an_end_that_was_corrected_waits_for_nothing(bench: Bench) -> None:
+    cancel_with(bench, raise_full)
+    bench.hooks[JobStatus.FINISHED] = lambda job: None
+    bench.gateway.batch_jobs["north-1"].status = "finished"
+    bench.restart()
+    for _ in range(3):
+        bench.round(1)
+    attempt = bench.job().attempt
+    assert bench.hook_calls == [(1, JobStatus.CANCELED), (1, JobStatus.FINISHED)]
+    assert (attempt.hook_tries, attempt.hook_error) == (0, None)
