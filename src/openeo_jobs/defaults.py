@@ -37,9 +37,9 @@ def fetch_results(manager: MultiBackendJobManager, batch_job: BatchJob) -> None:
     if not manager._download_results:
         return
     batch_job_id = batch_job.job_id
-    hooked = manager._code.hooked_job if manager._code is not None else None
-    job = hooked if hooked is not None and hooked.batch_job_id == batch_job_id else None
-    stored = manager._run.store.assets if manager._run is not None else None
+    run, code = manager._run, manager._code
+    stored = run.store.assets if run is not None else None
+    job = code.hooked_jobs.get(batch_job_id) if code is not None else None
     here = files.fetch_results(
         OpenEOGateway("", lambda: batch_job.connection),
         batch_job_id,

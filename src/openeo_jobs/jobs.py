@@ -45,6 +45,13 @@ class ResultsStatus(StrEnum):
     NOT_WANTED = "not_wanted"
 
 
+class HookStatus(StrEnum):
+    """How far the hook of a finished job is, of which all else is here."""
+
+    DUE = "due"
+    FAILED = "failed"
+
+
 def is_complete(status: JobStatus, results_status: ResultsStatus | str | None) -> bool:
     """Say whether a row is complete: finished, and its results are on disk or not wanted."""
     return status is JobStatus.FINISHED and results_status in (
@@ -151,7 +158,11 @@ class Attempt:
     usage: Mapping[str, Any] = field(default_factory=dict)
     hook_returned_at: datetime | None = None
     hook_error: str | None = None
+    hook_tries: int = 0
+    """How often the hook has raised."""
+    hook_not_before: datetime | None = None
     hook_failed_runner_id: int | None = None
+    """The runner in which the hook has raised for the last time; another one begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from openeo_jobs.defaults import fetch_results, name_folder, write_error_logs
 from openeo_jobs.layout import read_layout
 from openeo_jobs.policy.attempts import read_max_attempts
 from openeo_jobs.policy.fuse import read_limit
+from openeo_jobs.policy.hooks import read_hook_workers
 from openeo_jobs.running import Call, begin, carry_out
 from openeo_jobs.status import JobStatus
 from openeo_jobs.subclassing import COLUMN_REQUIREMENTS, ColumnRequirements, check_overrides
@@ -77,13 +78,15 @@ class MultiBackendJobManager:
       `openeo_jobs.assets.Offer` (`name`, `filename`, `media_type`, `size` in bytes) and says whether.
     - `max_downloads`: how many files are on their way at a time; `max_downloads_per_backend`: of one backend.
 
-    And two numbers:
+    And three numbers:
 
     - `max_failures_in_a_row`: so many attempts that fail alike, with no success in between, on one backend or
       in `start_job`, and nothing new is created there by this run; None: never.
     - `max_attempts`: how many attempts a row gets by itself, by what they fail of: `{"transient": 3,
       "remote error": 1, "permanent": 1}` is the default, classes left out keep theirs, and a single number
       stands for the first two. A remote error is a batch job that failed on its backend.
+    - `hook_workers`: how many hooks (`on_job_done`, `on_job_error`, `on_job_cancel`) may run at a time, in
+      threads of their own beside `start_job`.
 
     Subclasses may override the hooks, the path helpers and `_job_update_loop`; one that overrides a phase of
     openEO's own manager that does not exist here is told so when it is made.
@@ -108,6 +111,7 @@ class MultiBackendJobManager:
         assets: str | Callable[[Offer], bool] | None = None,
         max_downloads: int = 8,
         max_downloads_per_backend: int = 4,
+        hook_workers: int = 1,
     ) -> None:
         self.backends: dict[str, RegisteredBackend] = {}
         self.poll_sleep = poll_sleep
@@ -130,6 +134,7 @@ class MultiBackendJobManager:
         self._wants_file = read_filter(assets)
         self._max_downloads = read_count("max_downloads", max_downloads)
         self._max_downloads_per_backend = read_count("max_downloads_per_backend", max_downloads_per_backend)
+        self._hook_workers = read_hook_workers(hook_workers)
         self._run: Run | None = None
         self._code: ManagersCode | None = None
         self._background: JobThread | None = None

@@ -171,6 +171,7 @@ def read_settings(manager: MultiBackendJobManager) -> Settings:
         max_downloads_per_backend=manager._max_downloads_per_backend,
         max_failures_in_a_row=manager._max_failures_in_a_row,
         max_attempts=manager._max_attempts,
+        hook_workers=manager._hook_workers,
     )
 
 

@@ -56,6 +56,7 @@ class FakeBatchJob:
     costs: float | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
     error_logs: list[dict[str, Any]] = field(default_factory=list)
+    last_log_line: str | None = None
     results: dict[str, bytes] = field(default_factory=lambda: {"openEO.tif": b"GeoTIFF"})
     is_listed: bool = True
     is_found: bool = True
@@ -171,6 +172,12 @@ class FakeGateway:
         """Return as whom it is logged in."""
         with self._lock, self._call("get_account"):
             return self.account
+
+    def get_last_log_line(self, batch_job_id: str) -> str | None:
+        """Return the last log line; None for an unknown batch job."""
+        with self._lock, self._call("get_last_log_line", batch_job_id):
+            job = self.batch_jobs.get(batch_job_id)
+            return job.last_log_line if job is not None and job.is_found else None
 
     def get_currency(self) -> str | None:
         """Return the currency."""

@@ -78,8 +78,8 @@ class ManagersCode:
         self._mirror = mirror
         self._hooks = hooks
         self._logins = Logins(manager)
-        self.hooked_job: Job | None = None
-        """The job whose hook is being called."""
+        self.hooked_jobs: dict[str, Job] = {}
+        """The jobs whose hooks are being called, by the ids of their batch jobs."""
         self._asked_for: Job | None = None
         """The job whose folder or files are being asked for."""
 
@@ -120,12 +120,12 @@ class ManagersCode:
 
     def call_hook(self, job: Job) -> None:
         """Call the hook with the batch job and the row as it is now."""
-        connection = self._manager._get_connection(str(job.backend_name))
-        self.hooked_job = job
+        connection, batch_job_id = self._manager._get_connection(str(job.backend_name)), str(job.batch_job_id)
+        self.hooked_jobs[batch_job_id] = job
         try:
-            self._hooks[job.status](connection.job(str(job.batch_job_id)), self._make_row(job))
+            self._hooks[job.status](connection.job(batch_job_id), self._make_row(job))
         finally:
-            self.hooked_job = None
+            self.hooked_jobs.pop(batch_job_id, None)  # another row may be at the same batch job
 
     def wants_file(self, offer: Offer) -> bool:
         """Ask the filter of the manager."""
@@ -145,9 +145,9 @@ class ManagersCode:
 
     def find_row(self, batch_job_id: str) -> Any:
         """Return the row of a batch job, as it is now; None where it is no row's."""
-        known = (self._asked_for, self.hooked_job)
-        job = next((one for one in known if one is not None and one.batch_job_id == batch_job_id), None)
-        job = job or self._find_job(batch_job_id)
+        asked_for = self._asked_for
+        is_it = asked_for is not None and asked_for.batch_job_id == batch_job_id
+        job = asked_for if is_it else self.hooked_jobs.get(batch_job_id) or self._find_job(batch_job_id)
         return None if job is None else self._make_row(job)
 
     def write_mirror(self) -> bool:
@@ -192,8 +192,8 @@ class ManagersCode:
 
         Among several names of one, it is the one that the row was claimed for.
         """
-        names = sorted(self._manager._connections, key=lambda name: name != claimed_name)
-        known = {name: self._manager._connections[name] for name in names}
+        connections = self._manager._connections.copy()  # a hook may drop some meanwhile
+        known = {name: connections[name] for name in sorted(connections, key=lambda one: one != claimed_name)}
         same = [name for name, one in known.items() if one is connection]
         url = getattr(connection, "root_url", None)
         return next(iter(same + [name for name, one in known.items() if one.root_url == url]), None)

@@ -187,8 +187,9 @@ def test_an_unknown_batch_job_is_refused_with_404(gateway):
         assert (error.http_status, error.code) == (404, "JobNotFound")
 
 
-def test_an_unknown_batch_job_has_no_error_logs(gateway):
+def test_an_unknown_batch_job_has_no_logs(gateway):
     assert gateway.get_error_logs("nothing") == []
+    assert gateway.get_last_log_line("nothing") is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 100, 205])

@@ -357,8 +357,18 @@ class TestLogs:
         assert backend.seen[-2].query == {"level": "error"}
         assert backend.seen[-1].query == {"offset": "2"}
 
+    def test_the_last_line_is_that_of_any_level_on_the_last_page(self, backend, answer, gateway):
+        pages = [
+            {"logs": [{"level": "error", "message": "1"}], "links": [{"rel": "next", "href": "?offset=1"}]},
+            {"logs": [{"level": "info", "message": " 2 "}, "", {"level": "info", "message": ""}, 5]},
+        ]
+        backend.on("GET", "/jobs/j-1/logs", answer(json=pages[0]), answer(json=pages[1]))
+        assert gateway.get_last_log_line("j-1") == "2"
+        assert backend.seen[-2].query == {}
+
     def test_no_logs_yet_is_no_logs(self, gateway):
         assert gateway.get_error_logs("j-1") == []
+        assert gateway.get_last_log_line("j-1") is None
 
     def test_other_refusals_are_refusals(self, backend, answer, gateway):
         backend.on("GET", "/jobs/j-1/logs", answer(400))

@@ -45,6 +45,7 @@ def _live(store: JobStore, runner_id: int) -> None:
         store.endings.record_failure(job, make_remote_failure(MEMORY, at=NOW))
     job = _end(store, _claim(store, runner_id), JobStatus.FINISHED)
     store.assets.record_downloaded(job, [Asset(name="a.tif", path=Path("a.tif"), size=2_000)], at=NOW)
+    store.hooks.record_returned(job, at=NOW)
     job = _end(store, _claim(store, runner_id), JobStatus.FINISHED)
     store.endings.record_download_failed(job, message="cut short", tries=1, again_at=None)
     _end(store, _claim(store, runner_id), JobStatus.RUNNING)

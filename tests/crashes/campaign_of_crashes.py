@@ -10,6 +10,7 @@ import crash_points
 import openeo
 import pandas as pd
 from alembic import command  # noqa: F401 (imported late where it is needed)
+from hooked import HookedManager, start_some_badly
 from zygote import Order
 
 from campaigning import connect_to_url, make_rows, start_job
@@ -27,9 +28,10 @@ def carry_out(order: Order, points: list[str]) -> None:
     for change in order.changes:
         getattr(crash_points, change)()
     folder = Path(order.folder)
-    manager = MultiBackendJobManager(root_dir=folder / "results", **{**QUICK, **order.settings})
+    cls = HookedManager if order.is_hooked else MultiBackendJobManager
+    manager = cls(root_dir=folder / "results", **{**QUICK, **order.settings})
     manager.add_backend("north", connect_to_url(order.url), parallel_jobs=8)
-    callback = start_itself if order.starts_itself else start_job
+    callback = start_itself if order.starts_itself else start_some_badly if order.is_hooked else start_job
     manager.run_jobs(make_rows(order.rows), callback, folder / "jobs.csv")
 
 

@@ -28,6 +28,7 @@ class Order:
     - `dies_at`: the crash point at which the process kills itself.
     - `changes`: what is changed on purpose: names of functions in `crash_points`.
     - `starts_itself`: `start_job` starts its batch job, and returns it.
+    - `is_hooked`: the manager is that of `hooked`, which notes when its hooks are called.
     """
 
     folder: str
@@ -36,6 +37,7 @@ class Order:
     dies_at: str | None = None
     changes: Sequence[str] = ()
     starts_itself: bool = False
+    is_hooked: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 

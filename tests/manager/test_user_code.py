@@ -75,7 +75,7 @@ class Hooked(MultiBackendJobManager):
         assert (self.get_job_dir(job.job_id) / "job-results.json").exists()
         self.calls.append(("done", row.tile, row.status))
         assert row.id == job.job_id
-        assert threading.current_thread() is threading.main_thread()
+        assert threading.current_thread() is not threading.main_thread()
 
     def on_job_error(self, job: openeo.BatchJob, row: pd.Series) -> None:
         super().on_job_error(job, row)

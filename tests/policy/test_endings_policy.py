@@ -10,8 +10,8 @@ import pytest
 from openeo_jobs.jobs import Attempt, ErrorClass, Failure, ResultsStatus, is_complete
 from openeo_jobs.policy.downloads import is_download_due, next_download
 from openeo_jobs.policy.endings import (
+    describe_silence,
     error_message,
-    is_hook_due,
     is_reason_wanted,
     is_unfetched,
 )
@@ -70,28 +70,6 @@ def test_a_download_is_never_tried_again_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "attempt", "expected"),
-    [
-        ("finished", make_attempt(), True),
-        ("error", make_attempt(), True),
-        ("canceled", make_attempt(), True),
-        ("running", make_attempt(), False),
-        ("lost", make_attempt(), False),
-        ("skipped", make_attempt(), False),
-        ("start_failed", make_attempt(), False),
-        ("canceled", None, False),
-        ("finished", make_attempt(hook_returned_at=NOW), False),
-        ("finished", make_attempt(hook_failed_runner_id=7), False),
-        ("finished", make_attempt(hook_failed_runner_id=6), True),
-    ],
-)
-def test_a_hook_is_due_until_it_has_returned_and_once_in_each_run(
-    status: str, attempt: Attempt | None, expected: bool
-) -> None:
-    assert is_hook_due(make_job(status=JobStatus(status), attempt=attempt), runner_id=7) is expected
-
-
-@pytest.mark.parametrize(
     ("status", "attempt", "not_before", "expected"),
     [
         ("error", make_attempt(), None, True),
@@ -116,11 +94,16 @@ def test_the_reason_of_a_failure_is_wanted(
         ([{"message": "first"}, {"message": "last"}], "last"),
         ([{"message": "said"}, {"level": "error"}, {"message": ""}], "said"),
         ([{"message": 5}], "5"),
-        ([], "(no error in the logs)"),
+        ([], None),
     ],
 )
-def test_the_last_message_says_why(entries: list[dict[str, Any]], expected: str) -> None:
+def test_the_last_message_says_why(entries: list[dict[str, Any]], expected: str | None) -> None:
     assert error_message(entries) == expected
+
+
+def test_logs_without_an_error_are_told_by_their_last_line() -> None:
+    assert describe_silence("Stage error") == "(no error in the logs; last line: Stage error)"
+    assert describe_silence(None) == "(no error in the logs)"
 
 
 @pytest.mark.parametrize(

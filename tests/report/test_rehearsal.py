@@ -48,6 +48,7 @@ def make_overview(*, waiting: int = 10, failed: int = 0, reason: str | None = No
         by_status=by_status,
         by_results={},
         by_user_status={},
+        by_hook={},
         backends=[report],
         costs=[],
         runner=None,

@@ -28,6 +28,10 @@ INSERT INTO batch_job (attempt_id, backend_id, batch_job_id, outcome) VALUES (1,
 UPDATE job SET status = 'submitting', change_actor = 'tracker', attempt_id = 1 WHERE id = 2;
 UPDATE job SET status = 'created', change_actor = 'tracker' WHERE id = 2;
 UPDATE attempt SET chosen_id = 1 WHERE id = 1;
+INSERT INTO runner
+  (uuid, host, boot_id, pid_namespace, pid, process_started_at, started_at, command, folder, heartbeat_at)
+  VALUES ('u', 'h', 'b', 'n', 1, 's', '2024-01-31T12:00:00.000Z', 'c', 'f', '2024-01-31T12:00:00.000Z');
+UPDATE attempt SET hook_error = 'RuntimeError: boom', hook_failed_runner_id = 1 WHERE id = 1;
 """
 
 
@@ -66,6 +70,12 @@ def test_rows_history_and_pauses_are_kept(older: Path) -> None:
     assert run_sql(older, "SELECT account FROM attempts") == [(None,)]
     assert south.paused_remedy is None
     assert run_sql(older, "SELECT tile, status FROM jobs") == [("T0", "not_started"), ("T1", "created")]
+
+
+def test_a_hook_that_has_raised_has_failed(older: Path) -> None:
+    migrate.upgrade(older, is_dead=is_dead)
+    select = "SELECT hook_tries, hook_error, hook_failed_runner_id, hook_not_before FROM attempt"
+    assert run_sql(older, select) == [(1, "RuntimeError: boom", 1, None)]
 
 
 def test_it_has_the_tables_triggers_and_views_of_a_new_one(older: Path, tmp_path: Path) -> None:

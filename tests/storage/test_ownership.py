@@ -61,8 +61,10 @@ WHILE_ENDED: dict[str, Write] = {
         job, message="m", tries=1, again_at=None
     ),
     "record_failure": lambda store, job: store.endings.record_failure(job, FAILURE),
-    "record_hook_returned": lambda store, job: store.endings.record_hook_returned(job, at=NOW),
-    "record_hook_failed": lambda store, job: store.endings.record_hook_failed(job, message="m", runner_id=1),
+    "record_returned": lambda store, job: store.hooks.record_returned(job, at=NOW),
+    "record_raised": lambda store, job: store.hooks.record_raised(
+        job, message="m", tries=1, again_at=None, runner_id=1
+    ),
 }
 OF_REQUESTS: dict[str, Write] = {
     "record_found": lambda store, job: store.creations.record_found(job, 1, "j"),
@@ -303,7 +305,7 @@ def test_a_row_that_another_manager_has_written_goes_to_whoever_has_its_backend(
 
 def test_complete_rows_keep_their_owner(store: JobStore, runner_id: int) -> None:
     job = finish_one(store, runner_id, "j-1", results_status=ResultsStatus.NOT_WANTED)
-    store.endings.record_hook_returned(job, at=NOW)
+    store.hooks.record_returned(job, at=NOW)
     begin_runner(store)
 
     assert reload(store, job).owner_id == runner_id

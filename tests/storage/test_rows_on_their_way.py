@@ -213,7 +213,7 @@ def test_results_are_open_until_they_are_here_and_the_hook_has_returned(
     opened = [store.endings.open(runner_id)]
     store.assets.record_downloaded(job, [Asset(name="a", path=Path("a"), size=1)], at=NOW)
     opened.append(store.endings.open(runner_id))
-    store.endings.record_hook_returned(job, at=NOW)
+    store.hooks.record_returned(job, at=NOW)
     opened.append(store.endings.open(runner_id))
 
     assert [[each.number for each in jobs] for jobs in opened] == [[1], [1], []]
@@ -288,7 +288,7 @@ def test_a_hook_that_has_failed_in_this_run_keeps_only_the_next_run_alive(
     store: JobStore, runner_id: int
 ) -> None:
     job = finish_one(store, runner_id, "j-1", results_status=ResultsStatus.NOT_WANTED)
-    store.endings.record_hook_failed(job, message="boom", runner_id=runner_id)
+    store.hooks.record_raised(job, message="boom", tries=3, again_at=None, runner_id=runner_id)
 
     assert store.jobs.work_left(["north"], runner_id=runner_id).ending == 0
     successor = begin_runner(store)
@@ -300,7 +300,7 @@ def test_runs_do_not_wait_for_hooks_that_have_failed_in_each_other(store: JobSto
     for number, owner in enumerate((runner_id, other), start=1):
         job = finish_one(store, owner, f"j-{number}", results_status=ResultsStatus.NOT_WANTED)
         assert store.jobs.work_left(["north"], runner_id=runner_id).ending == 1
-        store.endings.record_hook_failed(job, message="boom", runner_id=owner)
+        store.hooks.record_raised(job, message="boom", tries=3, again_at=None, runner_id=owner)
 
     assert [store.jobs.work_left(["north"], runner_id=one).ending for one in (runner_id, other)] == [0, 0]
 

@@ -27,7 +27,7 @@ COLUMNS = {
     " user_status results_status",
     "attempts": "job attempt backend_name account id began_at start_time running_start_time ended_at"
     " backend_status error_class error_message error_http_status error_code error_at costs currency cpu"
-    " cpu_unit memory memory_unit duration duration_unit usage",
+    " cpu_unit memory memory_unit duration duration_unit usage hook_returned_at hook_tries hook_error",
     "batch_jobs": (
         "job attempt backend_name id tag sent_at ended_at outcome start_sent_at chosen found_at seen_status "
         "settled_as settled_at"

@@ -7,7 +7,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from bench import Bench
+from bench import Bench, Crash
 
 from openeo_jobs.errors import BackendAnswerError, BackendRefusedError, BackendUnavailableError
 from openeo_jobs.jobs import ResultsStatus
@@ -260,41 +260,32 @@ def test_the_reason_of_a_failed_batch_job_is_the_last_error_of_its_logs(bench: B
     assert bench.run.user_code.error_log_path(bench.job()).exists()
 
 
+def test_a_batch_job_without_an_error_in_its_logs_failed_of_their_last_line(bench: Bench) -> None:
+    fake = bench.gateway.batch_jobs["north-1"]
+    fake.status, fake.last_log_line = "error", "Task 3 in stage 12.0 failed 4 times"
+    bench.round(60)
+    failure = bench.job().attempt.failure
+    assert failure.message == "(no error in the logs; last line: Task 3 in stage 12.0 failed 4 times)"
+    assert failure.key == "(no error in the logs; last line: Task * in stage * failed * times)"
+    assert not bench.run.user_code.error_log_path("north-1").exists()
+
+
 def test_hooks_are_called_once_and_again_after_a_crash(bench: Bench) -> None:
     calls = []
 
-    def hook(job):
-        calls.append(job.status)
-        if len(calls) == 1:
-            raise SystemExit
+    def die(*_, **__):
+        raise Crash
 
-    bench.hooks = {JobStatus.FINISHED: hook}
+    bench.hooks = {JobStatus.FINISHED: lambda job: calls.append(job.status)}
     bench.gateway.batch_jobs["north-1"].status = "finished"
-    with pytest.raises(SystemExit):
+    bench.store.hooks.record_returned = die
+    with pytest.raises(Crash):
         bench.round(60)
     bench.restart()
     for _ in range(3):
         bench.round(60)
     assert calls == ["finished", "finished"]
     assert bench.job().results_status is ResultsStatus.NOT_WANTED
-
-
-def test_a_hook_that_raises_is_called_again_by_the_next_run_only(bench: Bench) -> None:
-    calls = []
-
-    def hook(job):
-        calls.append(job.number)
-        raise RuntimeError("disk full")
-
-    bench.hooks = {JobStatus.CANCELED: hook}
-    bench.gateway.batch_jobs["north-1"].status = "canceled"
-    for _ in range(3):
-        bench.round(60)
-    assert calls == [1]
-    assert bench.job().attempt.hook_error == "RuntimeError: disk full"
-    bench.restart()
-    bench.round()
-    assert calls == [1, 1]
 
 
 def test_a_login_that_is_dead_is_made_anew_and_told_once(bench: Bench, caplog) -> None:

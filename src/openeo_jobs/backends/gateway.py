@@ -51,6 +51,10 @@ class Gateway(Protocol):
         """Return as whom this is logged in (`GET /me`, `user_id`); None where the backend does not tell."""
         ...
 
+    def get_last_log_line(self, batch_job_id: str) -> str | None:
+        """Fetch the message of the last log entry of any level; None where there is none."""
+        ...
+
     def get_currency(self) -> str | None:
         """Return the currency that costs are in (`GET /`, `billing.currency`); None where none is named."""
         ...

@@ -1,7 +1,8 @@
-"""The error logs of a batch job."""
+"""The logs of a batch job: its errors, and its last line."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from openeo_jobs.backends.pages import read_pages
@@ -17,21 +18,36 @@ def get_error_logs(transport: Transport, batch_job_id: str) -> list[dict[str, An
     Entries that are plain text become entries with a message. Where a backend ignores the level that was
     asked for, entries of other levels are left out.
     """
-    entries: list[dict[str, Any]] = []
+    entries = (_entry(one) for one in _read_logs(transport, batch_job_id, {"level": LEVEL}))
+    return [entry for entry in entries if entry is not None and _is_error(entry)]
+
+
+def get_last_log_line(transport: Transport, batch_job_id: str) -> str | None:
+    """Get the message of the last log entry that has one, of any level; None where there is none."""
+    last = None
+    for one in _read_logs(transport, batch_job_id, {}):
+        entry = _entry(one)
+        message = str((entry or {}).get("message") or "").strip()
+        last = message or last
+    return last
+
+
+def _read_logs(transport: Transport, batch_job_id: str, params: dict[str, str]) -> Iterator[object]:
     try:
-        for page in read_pages(transport, transport.url_of("jobs", batch_job_id, "logs"), {"level": LEVEL}):
+        for page in read_pages(transport, transport.url_of("jobs", batch_job_id, "logs"), params):
             logs = page.document.get("logs")
-            entries += [found for e in (logs if isinstance(logs, list) else ()) if (found := _entry(e))]
+            yield from logs if isinstance(logs, list) else ()
     except BackendRefusedError as error:
         if error.http_status != 404:
             raise
-    return entries
 
 
 def _entry(entry: object) -> dict[str, Any] | None:
     if isinstance(entry, str):
         return {"level": LEVEL, "message": entry}
-    if not isinstance(entry, dict):
-        return None
+    return entry if isinstance(entry, dict) else None
+
+
+def _is_error(entry: dict[str, Any]) -> bool:
     level = entry.get("level")
-    return entry if level is None or str(level).lower() == LEVEL else None
+    return level is None or str(level).lower() == LEVEL

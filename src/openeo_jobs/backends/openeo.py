@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from openeo_jobs.assets import Fetched, Offer, Results
 from openeo_jobs.backends.fetching import Terms, fetch
 from openeo_jobs.backends.listing import list_batch_jobs
-from openeo_jobs.backends.logs import get_error_logs
+from openeo_jobs.backends.logs import get_error_logs, get_last_log_line
 from openeo_jobs.backends.observations import observation_in
 from openeo_jobs.backends.results import get_results
 from openeo_jobs.backends.transport import Transport
@@ -82,6 +82,10 @@ class OpenEOGateway:
                 return None
             raise
         return user_id if isinstance(user_id, str) and user_id else None
+
+    def get_last_log_line(self, batch_job_id: str) -> str | None:
+        """Fetch the message of the last log entry; None where there are no logs (404)."""
+        return get_last_log_line(self._transport, batch_job_id)
 
     def get_currency(self) -> str | None:
         """Return the currency of `GET /`; None where none is named."""

@@ -111,6 +111,11 @@ def _add_retry(commands: Any) -> None:
         "--row", metavar="N", type=int, action="append", default=[], help="row N; may be given several times"
     )
     parser.add_argument(
+        "--hooks",
+        action="store_true",
+        help="call the hooks again that have failed, those of --row alone if given; computes nothing anew",
+    )
+    parser.add_argument(
         "--yes", action="store_true", help="also rows that are finished: computes them anew, for new costs"
     )
 

@@ -18,17 +18,42 @@ from openeo_jobs.storage.store import JobStore
 
 
 def run(given: Namespace) -> int:
-    """Put the rows that are meant back in line."""
-    if not (given.failure or given.status or given.row):
-        raise UsageError("retry: which rows? --failure N (see: openeo-jobs failures), --status S, or --row N")
+    """Put the rows that are meant back in line, or let their hooks be called again."""
+    _check_given(given)
     place = find_place(given)
     store, overview = open_campaign(place)
     with store:
-        jobs = _find_jobs(store, given, place.commands)
-        _check(jobs, allows_finished=given.yes)
-        retried = store.retries.retry(jobs, reason=_reason(given), at=read_clock())
-    tell([_describe(retried, [job.number for job in jobs]), *what_now(overview)])
+        done = _retry_hooks(store, given) if given.hooks else _retry(store, given, place.commands)
+    tell([done, *what_now(overview)])
     return 0
+
+
+def _check_given(given: Namespace) -> None:
+    if given.hooks and (given.failure or given.status):
+        raise UsageError("retry --hooks computes nothing anew; of the others, only --row N goes with it")
+    if not (given.hooks or given.failure or given.status or given.row):
+        raise UsageError(
+            "retry: which rows? --failure N (see: openeo-jobs failures), --status S, --row N, or --hooks"
+        )
+
+
+def _retry(store: JobStore, given: Namespace, commands: Commands) -> str:
+    jobs = _find_jobs(store, given, commands)
+    _check(jobs, allows_finished=given.yes)
+    retried = store.retries.retry(jobs, reason=_reason(given), at=read_clock())
+    return _describe(retried, [job.number for job in jobs])
+
+
+def _retry_hooks(store: JobStore, given: Namespace) -> str:
+    failed = {job.number: job for job in store.hooks.failed()}
+    numbers = sorted(set(given.row)) or list(failed)
+    others = sorted(set(numbers) - set(failed))
+    if others:
+        raise OpenEOJobsError(f"the hook of row {others[0]} has not failed; nothing to retry")
+    if not numbers:
+        raise OpenEOJobsError("no hook has failed; nothing to retry")
+    store.hooks.retry([failed[number] for number in numbers])
+    return f"{count(len(numbers), 'hook')} to be called again: {list_rows(numbers)}."
 
 
 def _find_jobs(store: JobStore, given: Namespace, commands: Commands) -> list[Job]:

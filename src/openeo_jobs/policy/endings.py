@@ -1,4 +1,4 @@
-"""What is still to be done for a job that has ended: results, error logs, hooks."""
+"""What is still to be done for a job that has ended: results, error logs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from openeo_jobs.jobs import Job, ResultsStatus
-from openeo_jobs.status import ENDED, JobStatus
-
-
-def is_hook_due(job: Job, *, runner_id: int) -> bool:
-    """Say whether the hook for the end of *job* has not returned yet, and has not failed in this run."""
-    attempt = job.attempt
-    return (
-        job.status in ENDED
-        and attempt is not None
-        and attempt.hook_returned_at is None
-        and attempt.hook_failed_runner_id != runner_id
-    )
+from openeo_jobs.status import JobStatus
 
 
 def is_reason_wanted(job: Job, *, at: datetime) -> bool:
@@ -31,10 +20,15 @@ def is_reason_wanted(job: Job, *, at: datetime) -> bool:
     )
 
 
-def error_message(entries: Sequence[Mapping[str, Any]]) -> str:
-    """Return why a batch job failed: the last message of its error logs."""
+def error_message(entries: Sequence[Mapping[str, Any]]) -> str | None:
+    """Return why a batch job failed: the last message of its error logs; None where they have none."""
     messages = [str(entry["message"]) for entry in entries if entry.get("message")]
-    return messages[-1] if messages else "(no error in the logs)"
+    return messages[-1] if messages else None
+
+
+def describe_silence(last_line: str | None) -> str:
+    """Say that the logs of a failed batch job have no error, and what they end with."""
+    return f"(no error in the logs; last line: {last_line})" if last_line else "(no error in the logs)"
 
 
 def is_unfetched(job: Job) -> bool:

@@ -1,8 +1,7 @@
-"""What kind of failure something is, how its message groups, and whether its backend pauses."""
+"""What kind of failure something is, and whether its backend pauses."""
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
 from openeo_jobs.errors import (
@@ -12,22 +11,13 @@ from openeo_jobs.errors import (
     BackendUnavailableError,
 )
 from openeo_jobs.jobs import ErrorClass, Failure
+from openeo_jobs.policy.failure_keys import normalise_message
 
 _AUTH_CODES = frozenset({"AuthenticationRequired", "TokenInvalid", "CredentialsInvalid"})
 AWAY = frozenset({502, 503, 504})
 """HTTP statuses of a backend that cannot be reached, as a proxy or the backend itself says."""
 _OF_THE_BACKEND = frozenset({ErrorClass.LIMIT, ErrorClass.AUTH, ErrorClass.PAYMENT})
 _INTERRUPTED = "the process ended while start_job ran, before it had sent anything"
-
-_PATTERNS = (
-    (re.compile(r"https?://\S+"), "<url>"),
-    (re.compile(r"\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b"), "<id>"),
-    (re.compile(r"\b[a-z]{1,8}-(?=[a-z]*\d)[0-9a-z]{6,}\b"), "<id>"),
-    (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b"), "<id>"),
-    (re.compile(r"[-+]?\d+(?:[.,]\d+)*(?:[eE][-+]?\d+)?"), "*"),
-    (re.compile(r"\s+"), " "),
-)
-_KEY_LENGTH = 300
 
 
 def classify(error: BaseException) -> ErrorClass:
@@ -80,13 +70,6 @@ def make_poisoning(interruptions: int, *, at: datetime) -> Failure:
     message = f"start_job has not returned {interruptions} times in a row: it seems to end the process"
     key = normalise_message(message)
     return Failure(error_class=ErrorClass.INTERRUPTED, message=message, at=at, key=key)
-
-
-def normalise_message(message: str) -> str:
-    """Take urls, ids and numbers out of *message*, so that the same failure reads the same in every row."""
-    for pattern, replacement in _PATTERNS:
-        message = pattern.sub(replacement, message)
-    return message.strip()[:_KEY_LENGTH]
 
 
 def pauses_backend(error: BaseException) -> bool:

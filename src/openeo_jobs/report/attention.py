@@ -24,7 +24,7 @@ def list_needs(overview: Overview, *, groups: int, commands: Commands, now: date
         *(wrap(stranded.describe(), width=_WIDTH) for stranded in overview.stranded),
         *(_tripped(backends, commands, now) for backends in _by_fuse(overview)),
         *(_paused(report.backend, now) for report in overview.backends if report.backend.paused_class),
-        *(_hook(rows, text) for rows, text in _by_text(overview.hook_errors)),
+        *(_hook(rows, text, commands) for rows, text in _by_text(overview.hook_errors)),
         *(_download(rows, text) for rows, text in _by_text(overview.download_errors)),
     ]
     return [line for number, lines in enumerate(needs, start=1) for line in _number(number, lines)]
@@ -85,8 +85,9 @@ def _paused(backend: Backend, now: datetime) -> list[str]:
     return [*wrap(text, width=_WIDTH), *([f"> {backend.paused_remedy}"] if backend.paused_remedy else [])]
 
 
-def _hook(rows: list[int], text: str) -> list[str]:
-    return wrap(f"{list_rows(rows)}: a hook raised, the next run calls it again: {text}", width=_WIDTH)
+def _hook(rows: list[int], text: str, commands: Commands) -> list[str]:
+    text = f"{list_rows(rows)}: the hook failed, the next run calls it again: {text}"
+    return [*wrap(text, width=_WIDTH), f"> {commands.retry('--hooks')}"]
 
 
 def _download(rows: list[int], text: str) -> list[str]:

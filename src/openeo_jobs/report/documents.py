@@ -15,7 +15,7 @@
 - `runners`: those that are alive, each like `runner`
 - `runner`: null before the first run; else the latest one: `is_alive`, `host`, `pid`, `command`, `folder`,
   `started_at`, `last_round_at`, `ended_at`
-- `needs_person`, `hook_errors`, `download_errors`: lists of `row` and `text`
+- `needs_person`, `hook_errors` (of hooks that have failed), `download_errors`: lists of `row` and `text`
 - `orphans`: a list of `row` and `id` of batch jobs that no row uses (see `orphans --json`)
 - `other_accounts`: a list of `backend`, `account` and the number of `rows` that wait for it
 

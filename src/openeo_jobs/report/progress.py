@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from openeo_jobs.jobs import ResultsStatus
+from openeo_jobs.jobs import HookStatus, ResultsStatus
 from openeo_jobs.report.figures import count
 from openeo_jobs.status import FAILED, JobStatus
 from openeo_jobs.storage.reports import Overview
@@ -25,6 +25,7 @@ _RESULTS: tuple[tuple[str, tuple[ResultsStatus, ...]], ...] = (
     ("downloading", (ResultsStatus.PENDING, ResultsStatus.DOWNLOADING)),
     ("no results", (ResultsStatus.FAILED,)),
 )
+_HOOKS = (("hook due", HookStatus.DUE), ("hook failed", HookStatus.FAILED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,13 +40,16 @@ class Stage:
 def list_stages(overview: Overview) -> list[Stage]:
     """Return how far the rows are; stages without rows are left out, but for `complete`."""
     finished = overview.by_status.get(JobStatus.FINISHED, 0)
-    fetching = [
-        Stage(word=word, rows=sum(overview.by_results.get(one, 0) for one in statuses))
-        for word, statuses in _RESULTS
+    incomplete = [
+        *(
+            Stage(word=word, rows=sum(overview.by_results.get(one, 0) for one in statuses))
+            for word, statuses in _RESULTS
+        ),
+        *(Stage(word=word, rows=overview.by_hook.get(status, 0)) for word, status in _HOOKS),
     ]
     stages = [
-        Stage(word=COMPLETE, rows=finished - sum(stage.rows for stage in fetching)),
-        *fetching,
+        Stage(word=COMPLETE, rows=finished - sum(stage.rows for stage in incomplete)),
+        *incomplete,
         *(
             Stage(word=word, rows=_sum(overview, statuses), note=_note(overview, word, statuses))
             for word, statuses in _STAGES
@@ -69,7 +73,7 @@ def count_failed(overview: Overview) -> int:
 
 def count_over(overview: Overview) -> int:
     """Count the rows for which nothing is left to do."""
-    over = {COMPLETE, "no results", "failed", "canceled", "skipped", "set aside"}
+    over = {COMPLETE, "no results", "hook failed", "failed", "canceled", "skipped", "set aside"}
     return sum(stage.rows for stage in list_stages(overview) if stage.word in over)
 
 

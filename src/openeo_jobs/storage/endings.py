@@ -1,4 +1,4 @@
-"""After the end: results, hooks, and why a batch job failed."""
+"""After the end: results, and why a batch job failed."""
 
 from __future__ import annotations
 
@@ -79,20 +79,9 @@ class Endings:
 
     def record_failure(self, each: Job, failure: Failure) -> None:
         """Store why the batch job failed."""
-        self._set_attempt(each, **failure_values(failure))
-
-    def record_hook_returned(self, each: Job, *, at: datetime) -> None:
-        """Store that the hook for the end of the job has returned."""
-        self._set_attempt(each, hook_returned_at=at, hook_error=None)
-
-    def record_hook_failed(self, each: Job, *, message: str, runner_id: int) -> None:
-        """Store that the hook raised; the next run calls it again."""
-        self._set_attempt(each, hook_error=message, hook_failed_runner_id=runner_id)
-
-    def _set_attempt(self, each: Job, **values: Any) -> None:
         with self._database.writing() as connection:
             check_owned(connection, each)
-            connection.execute(sa.update(attempt).where(attempt.c.id == attempt_of(each).id).values(values))
+            update_each(connection, attempt, [attempt_of(each).id], **failure_values(failure))
 
     def _set_job(self, each: Job, **values: Any) -> None:
         with self._database.writing() as connection:

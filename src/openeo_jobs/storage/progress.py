@@ -150,7 +150,9 @@ def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
     if (step.status in ENDED or step.failure is not None) and old.ended_at is None:
         new["ended_at"] = at
     if step.job.status in ENDED - {step.status}:
-        new["hook_returned_at"] = None  # the hook of another end is due
+        # The hook of another end is due.
+        new |= {"hook_returned_at": None, "hook_error": None, "hook_failed_runner_id": None}
+        new |= {"hook_tries": 0, "hook_not_before": None}
     changed = {name: value for name, value in new.items() if value != getattr(old, name)}
     return changed | (failure_values(step.failure) if step.failure is not None else {})
 

@@ -10,10 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from openeo_jobs.jobs import Backend, Outcome, ResultsStatus, Runner, is_complete
+from openeo_jobs.jobs import Backend, HookStatus, Outcome, ResultsStatus, Runner, is_complete
 from openeo_jobs.status import FAILED, JobStatus
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.hooks import count_by_hook, has_failed, is_hook_awaited
 from openeo_jobs.storage.logins import Stranded, select_stranded
 from openeo_jobs.storage.orphans import Orphan, select_open
 from openeo_jobs.storage.rows import backend_from, runner_from
@@ -73,6 +74,7 @@ class Overview:
     by_status: dict[JobStatus, int]
     by_results: dict[ResultsStatus, int]
     by_user_status: dict[str, int]
+    by_hook: dict[HookStatus, int]
     backends: list[BackendReport]
     costs: list[Costs]
     runner: Runner | None
@@ -116,13 +118,14 @@ class Reports:
                 by_status={JobStatus(word): count for word, count in by_status.items()},
                 by_results={ResultsStatus(word): n for word, n in by_results.items() if word is not None},
                 by_user_status=by_user_status,
+                by_hook=count_by_hook(connection),
                 backends=_backends(connection),
                 costs=_costs(connection),
                 runner=runner_from(last) if last else None,
                 runners=find_open(connection),
                 unsettled=_unsettled(connection),
                 needs_person=_waiting(connection),
-                hook_errors=_texts(connection, attempt.c.hook_error, attempt.c.hook_error.is_not(None)),
+                hook_errors=_texts(connection, attempt.c.hook_error, has_failed()),
                 download_errors=_texts(
                     connection, job.c.results_error, job.c.results_status == ResultsStatus.FAILED
                 ),
@@ -217,11 +220,11 @@ def _unsettled(connection: sa.Connection) -> int:
 def _backends(connection: sa.Connection) -> list[BackendReport]:
     backends = [backend_from(row) for row in connection.execute(sa.select(backend).order_by(backend.c.id))]
     rows = connection.execute(
-        sa.select(backend.c.name, job.c.status, job.c.results_status, sa.func.count())
+        sa.select(backend.c.name, job.c.status, job.c.results_status, is_hook_awaited(), sa.func.count())
         .select_from(job)
         .join(attempt, attempt.c.id == job.c.attempt_id)
         .join(backend, backend.c.id == attempt.c.backend_id)
-        .group_by(backend.c.name, job.c.status, job.c.results_status)
+        .group_by(backend.c.name, job.c.status, job.c.results_status, is_hook_awaited())
     ).all()
     runs = connection.execute(
         sa.select(backend.c.name, sa.func.count(), sa.func.avg(_run_seconds()))
@@ -258,9 +261,9 @@ def _backend_report(
 ) -> BackendReport:
     by_status: Counter[JobStatus] = Counter()
     complete = 0
-    for status, results, count in rows:
+    for status, results, is_awaited, count in rows:
         by_status[JobStatus(status)] += count
-        complete += count if is_complete(JobStatus(status), results) else 0
+        complete += count if is_complete(JobStatus(status), results) and not is_awaited else 0
     return BackendReport(
         backend=one,
         by_status=dict(by_status),

@@ -151,7 +151,7 @@ def _attempt_from(values: Values) -> Attempt:
             attempt,
             *("id", "number", "began_at", "ended_at", "start_time", "running_start_time", "backend_status"),
             *("created_seen_at", "not_found_since", "not_found_count", "costs", "currency"),
-            *("hook_returned_at", "hook_error", "hook_failed_runner_id"),
+            *("hook_returned_at", "hook_error", "hook_tries", "hook_not_before", "hook_failed_runner_id"),
         ),
     )
 

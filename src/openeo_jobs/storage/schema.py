@@ -197,6 +197,8 @@ attempt = sa.Table(
     sa.Column("hook_returned_at", Instant),
     sa.Column("hook_error", ForeignText),
     sa.Column("hook_failed_runner_id", sa.Integer, sa.ForeignKey("runner.id")),
+    sa.Column("hook_tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("hook_not_before", Instant),
     sa.Column("results_expire_at", Instant),
     sa.UniqueConstraint("job_id", "number"),
 )

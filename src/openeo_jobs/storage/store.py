@@ -18,6 +18,7 @@ from openeo_jobs.storage.creations import Creations
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import Endings
 from openeo_jobs.storage.failures import Failures
+from openeo_jobs.storage.hooks import Hooks
 from openeo_jobs.storage.interface import Interface
 from openeo_jobs.storage.logins import Logins
 from openeo_jobs.storage.news import News
@@ -49,6 +50,7 @@ class JobStore:
         self.progress = Progress(database)
         self.endings = Endings(database)
         self.assets = Assets(database)
+        self.hooks = Hooks(database)
         self.failures = Failures(database)
         self.retries = Retries(database)
         self.interface = Interface(database)

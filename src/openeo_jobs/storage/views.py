@@ -79,7 +79,8 @@ VIEWS = {
   attempt.error_message AS error_message, attempt.error_http_status AS error_http_status,
   attempt.error_code AS error_code, attempt.error_at AS error_at, attempt.costs AS costs,
   attempt.currency AS currency, {", ".join(_usage_numbers(field) for field in USAGE_COLUMNS)},
-  attempt.usage AS usage
+  attempt.usage AS usage, attempt.hook_returned_at AS hook_returned_at,
+  attempt.hook_tries AS hook_tries, attempt.hook_error AS hook_error
 FROM attempt
 JOIN backend ON backend.id = attempt.backend_id
 LEFT JOIN batch_job ON batch_job.id = attempt.chosen_id""",

@@ -1,4 +1,4 @@
-"""What is done for jobs that have ended: results and error logs in threads, hooks in this one."""
+"""What is done for jobs that have ended, in threads: results, error logs, then hooks."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Collection
 from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import Job
 from openeo_jobs.policy.downloads import is_download_due
-from openeo_jobs.policy.endings import is_hook_due, is_reason_wanted, is_unfetched
-from openeo_jobs.tracking import downloader, reasons
+from openeo_jobs.policy.endings import is_reason_wanted, is_unfetched
+from openeo_jobs.policy.hooks import is_hook_due
+from openeo_jobs.tracking import downloader, hooks, reasons
 from openeo_jobs.tracking.run import Run, log
 
 
 def finish(run: Run, backend_names: Collection[str]) -> None:
-    """Fetch what is to be fetched from these backends, and call the hooks that are due."""
+    """Fetch what is to be fetched from these backends, and let the hooks be called that are due."""
     for job in run.store.endings.open(run.runner_id):
         if run.stopping.is_set() or job.backend_name not in backend_names:
             continue
@@ -23,30 +24,11 @@ def finish(run: Run, backend_names: Collection[str]) -> None:
             log.info("%s", error)
 
 
-def call_hook(run: Run, job: Job) -> None:
-    """Call the hook for the end of *job*; if it raises, that is stored, and the next run calls it again.
-
-    The hooks before it may have taken long: nothing is called for a job that is not ours any more.
-    """
-    if not run.store.owners.holds(job):
-        return
-    try:
-        if run.user_code.has_hook(job.status):
-            run.user_code.call_hook(job)
-    except Exception as error:
-        run.stats["hook error"] += 1
-        log.exception("row %d: the hook for %s raised", job.number, job.status)
-        message = f"{type(error).__name__}: {error}"
-        run.store.endings.record_hook_failed(job, message=message, runner_id=run.runner_id)
-    else:
-        run.store.endings.record_hook_returned(job, at=run.now())
-
-
 def _finish_one(run: Run, job: Job) -> None:
     at = run.now()
     if is_download_due(job, at=at):
         downloader.ask_results(run, job)
     elif is_reason_wanted(job, at=at):
         reasons.ask_error_logs(run, job)
-    elif not is_unfetched(job) and is_hook_due(job, runner_id=run.runner_id):
-        call_hook(run, job)
+    elif not is_unfetched(job) and is_hook_due(job, runner_id=run.runner_id, at=at):
+        hooks.ask(run, job)

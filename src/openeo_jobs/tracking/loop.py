@@ -16,6 +16,7 @@ from openeo_jobs.tracking import (
     downloader,
     endings,
     fuse,
+    hooks,
     orphans,
     owners,
     poller,
@@ -48,6 +49,7 @@ _RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
     "results": downloader.record_results,
     "file": downloader.record_files,
     "logs": reasons.record_error_logs,
+    "hook": hooks.record,
 }
 
 

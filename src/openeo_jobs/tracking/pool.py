@@ -1,4 +1,4 @@
-"""Requests in threads: a lane per backend, so that a silent one holds up no other."""
+"""Requests and hooks in threads: a lane per backend, so that a silent one holds up no other."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Pool:
     ) -> bool:
         """Run *function* in *lane*; return False if the task with that *kind* and *key* is under way.
 
-        *threads* is how many of the lane run at a time; the first task decides.
+        *threads* is how many a new lane may have, where that is not as many as others.
         """
         if (kind, key) in self._under_way:
             return False

@@ -51,6 +51,7 @@ class Settings:
     downloads_results: bool = True
     max_downloads: int = 8
     max_downloads_per_backend: int = 4
+    hook_workers: int = 1
 
 
 @dataclass(slots=True, kw_only=True)

@@ -24,8 +24,8 @@ class Returned:
 class UserCode(Protocol):
     """What the manager does for a run: user code, the Connections it uses, and the files it names.
 
-    Everything here is called in the thread that runs the rounds, but for `connect` and
-    `reconnect`.
+    Everything here is called in the thread that runs the rounds, but for `connect`, `reconnect` and
+    `call_hook`.
     """
 
     def connect(self, backend_name: str) -> Gateway:
