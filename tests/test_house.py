@@ -70,7 +70,7 @@ STATUS_WORDS_ALLOWED = {
     "manager.py": {"error"},  # an answer to on_exists
     "backends/foreign.py": {"error"},  # a field of an answer
     "backends/logs.py": {"error"},  # a level of log entries
-    "backends/observations.py": {"created"},  # a field of an answer: when
+    "backends/observations.py": {"created", "queued"},  # fields of an answer: when
     "simulator/descriptions.py": {"error", "created"},  # fields of an answer
     "simulator/distortion.py": {"created"},  # a field of an answer
     "simulator/lifecycle.py": {"error"},  # a level of log entries

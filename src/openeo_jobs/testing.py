@@ -42,6 +42,7 @@ class FakeBatchJob:
     - `starts`: how often it was put into the queue.
     - `is_listed`, `is_found`: False where a registry lags: absent from the listing, or answered with 404.
     - `results`: the assets, by file name.
+    - `times`: those that it tells, by the names that they have in an `openeo_jobs.jobs.Observation`.
     """
 
     batch_job_id: str
@@ -54,6 +55,7 @@ class FakeBatchJob:
     results: dict[str, bytes] = field(default_factory=dict)
     is_listed: bool = True
     is_found: bool = True
+    times: Mapping[str, Any] = field(default_factory=dict)
 
 
 class FakeGateway:
@@ -206,6 +208,7 @@ def _observation(job: FakeBatchJob) -> Observation:
         costs=job.costs,
         usage=job.usage,
         metadata={"id": job.batch_job_id, "status": str(job.status), "title": job.title},
+        **job.times,
     )
 
 

@@ -10,7 +10,8 @@
 - `backends`: a list of `name`, `url`, `parallel_jobs`, `slots_held`, `statuses`, `rows`, `complete`,
   `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `class`, `since`, `retry_at`),
   `learned_cap` (null, or what it took when it last refused one more), `fuse` (null, or `reason`, `since`)
-- `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`
+- `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`,
+  `unknown` (attempts that have ended without their costs being known)
 - `runners`: those that are alive, each like `runner`
 - `runner`: null before the first run; else the latest one: `is_alive`, `host`, `pid`, `command`, `folder`,
   `started_at`, `last_round_at`, `ended_at`
@@ -31,7 +32,8 @@ from typing import Any
 
 from openeo_jobs.jobs import Backend, Runner
 from openeo_jobs.report.progress import count_complete, count_failed, list_stages
-from openeo_jobs.storage.reports import BackendReport, Costs, FailureGroup, Overview
+from openeo_jobs.storage.costs import Costs
+from openeo_jobs.storage.reports import BackendReport, FailureGroup, Overview
 
 Document = dict[str, Any]
 
@@ -110,6 +112,7 @@ def _costs(one: Costs) -> Document:
         "failed": round(one.failed, 6),
         "attempts": one.attempts,
         "rows": one.rows,
+        "unknown": one.unknown,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -33,6 +33,8 @@ class Step:
     usage: dict[str, Any] = field(default_factory=dict)
     results_status: ResultsStatus | None = None
     """What becomes of the results, where the job has just finished."""
+    backend_times: Mapping[str, datetime] = field(default_factory=dict)
+    """The columns of the attempt with times that the backend tells."""
 
 
 class Progress:
@@ -135,6 +137,7 @@ def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
         "not_found_since": None,
         "not_found_count": 0,
     }
+    new |= step.backend_times
     if step.costs is not None:
         new |= {"costs": step.costs}
     if step.usage:
@@ -145,7 +148,10 @@ def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
         new["ended_at"] = at
     if step.job.status in ENDED - {step.status}:
         new["hook_returned_at"] = None  # the hook of another end is due
-    return {name: value for name, value in new.items() if value != getattr(old, name)}
+    changed = {name: value for name, value in new.items() if value != getattr(old, name)}
+    if "ended_at" in changed and step.costs is None and old.costs is None:
+        changed["costs_not_before"] = at
+    return changed
 
 
 def _set_batch_job(connection: sa.Connection, each: Job, **values: Any) -> None:

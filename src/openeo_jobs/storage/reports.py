@@ -13,23 +13,12 @@ import sqlalchemy as sa
 from openeo_jobs.jobs import Backend, Outcome, ResultsStatus, Runner, is_complete
 from openeo_jobs.status import FAILED, JobStatus
 from openeo_jobs.storage.claims import count_held
+from openeo_jobs.storage.costs import Costs, sum_costs
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.orphans import Orphan, select_open
 from openeo_jobs.storage.rows import backend_from, runner_from
 from openeo_jobs.storage.runners import find_open
 from openeo_jobs.storage.schema import asset, attempt, backend, batch_job, campaign, job, runner
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
-    """What the attempts on one backend cost, in one currency."""
-
-    backend_name: str
-    currency: str | None
-    attempts: int
-    rows: int
-    total: float
-    failed: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +104,7 @@ class Reports:
                 by_results={ResultsStatus(word): n for word, n in by_results.items() if word is not None},
                 by_user_status=by_user_status,
                 backends=_backends(connection),
-                costs=_costs(connection),
+                costs=sum_costs(connection),
                 runner=runner_from(last) if last else None,
                 runners=find_open(connection),
                 unsettled=_unsettled(connection),
@@ -268,27 +257,3 @@ def _backend_report(
         attempts=attempts,
         mean_run_seconds=mean_run_seconds,
     )
-
-
-def _costs(connection: sa.Connection) -> list[Costs]:
-    failed = sa.case((attempt.c.error_class.is_not(None), attempt.c.costs))
-    rows = connection.execute(
-        sa.select(
-            *(
-                backend.c.name,
-                attempt.c.currency,
-                sa.func.count(),
-                sa.func.count(sa.distinct(attempt.c.job_id)),
-            ),
-            *(sa.func.total(attempt.c.costs), sa.func.total(failed)),
-        )
-        .select_from(attempt)
-        .join(backend, backend.c.id == attempt.c.backend_id)
-        .where(attempt.c.costs.is_not(None))
-        .group_by(backend.c.name, attempt.c.currency)
-        .order_by(backend.c.id)
-    ).all()
-    return [
-        Costs(backend_name=name, currency=currency, attempts=attempts, rows=n, total=total, failed=lost)
-        for name, currency, attempts, n, total, lost in rows
-    ]

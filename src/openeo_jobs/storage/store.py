@@ -13,6 +13,7 @@ from openeo_jobs.storage.audits import Audits
 from openeo_jobs.storage.backends import Backends
 from openeo_jobs.storage.campaigns import Campaigns
 from openeo_jobs.storage.claims import Claims
+from openeo_jobs.storage.costs import LateCosts
 from openeo_jobs.storage.creations import Creations
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import Endings
@@ -45,6 +46,7 @@ class JobStore:
         self.audits = Audits(database)
         self.progress = Progress(database)
         self.endings = Endings(database)
+        self.costs = LateCosts(database)
         self.failures = Failures(database)
         self.retries = Retries(database)
         self.interface = Interface(database)

@@ -19,6 +19,7 @@ from openeo_jobs.tracking import (
     orphans,
     owners,
     poller,
+    pricing,
     reconciler,
     retrier,
     starter,
@@ -46,6 +47,7 @@ _RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
     "cancel": poller.record_cancels,
     "download": downloader.record_results,
     "logs": downloader.record_error_logs,
+    "costs": pricing.record,
 }
 
 
@@ -79,6 +81,7 @@ def do_one_round(run: Run) -> None:
     polled = backends.find_polled(run)
     reconciler.reconcile(run, polled)
     poller.ask(run, polled)
+    pricing.ask(run, polled)
     backends.probe(run, polled)
     settle(run, _QUICK)
     backends.judge(run)
