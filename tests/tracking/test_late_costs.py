@@ -131,6 +131,20 @@ def test_costs_are_summed_by_currency_over_all_attempts(bench: Bench) -> None:
     ]
 
 
+def test_a_backend_that_changes_its_currency_has_a_sum_for_each(bench: Bench) -> None:
+    batch_job_of(bench, 1).costs, batch_job_of(bench, 2).costs = 4.0, 2.5
+    bench.round(60)
+    bench.store.backends.record_facts("north", url="https://north.invalid", currency="EUR")
+    bench.store.retries.retry([bench.job(1)], reason="again", at=bench.now)
+    bench.run.caps = {"north": 1, "south": 0}
+    bench.round(60)
+    batch_job_of(bench, 1).status, batch_job_of(bench, 1).costs = "finished", 6.0
+    bench.round(60)
+    assert view(bench, "SELECT backend_name, currency, costs FROM costs ORDER BY 1, 2") == [
+        *(("north", "EUR", 6.0), ("north", "credits", 4.0), ("south", "EUR", 2.5))
+    ]
+
+
 def test_costs_get_their_currency_once_that_is_known(bench: Bench) -> None:
     batch_job_of(bench, 2).costs = 2.5
     with closing(sqlite3.connect(bench.folder / "jobs.sqlite")) as connection, connection:

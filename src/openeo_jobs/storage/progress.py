@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED, STARTED, JobStatus
+from openeo_jobs.storage.cancellations import is_cancel_requested
 from openeo_jobs.storage.changes import change_status, is_owned
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
@@ -46,9 +47,12 @@ class Progress:
     def begin_start(self, each: Job, *, at: datetime, cap: int | None = None) -> Job:
         """Store that the start is about to be asked for; return the job as it is now.
 
-        Raises `JobMovedError` if the job has moved, or if *cap* of its backend are started meanwhile.
+        Raises `JobMovedError` if the job has moved, if it is to be canceled, or if *cap* of its backend are
+        started meanwhile.
         """
         with self._database.writing() as connection:
+            if is_cancel_requested(connection, each):
+                raise JobMovedError(f"row {each.number} is to be canceled: it is not started")
             name = str(each.backend_name)
             if cap is not None and count_held(connection, STARTED).get(name, 0) >= cap:
                 raise JobMovedError(f"row {each.number}: no slot is free on {name} any more")
@@ -101,11 +105,6 @@ class Progress:
                 .values(ended_at=at, **failure_values(failure))
             )
             change_status(connection, each, JobStatus.LOST, at=at, reason=message)
-
-    def request_cancel(self, each: Job, *, at: datetime) -> None:
-        """Store that the job is to be canceled; the backend has the last word."""
-        with self._database.writing() as connection:
-            change_status(connection, each, each.status, at=at, cancel_requested_at=at)
 
 
 _INSTANT = attempt.c.not_found_since.type

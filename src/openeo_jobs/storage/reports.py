@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from openeo_jobs.jobs import Backend, Outcome, ResultsStatus, Runner, is_complete
 from openeo_jobs.status import FAILED, JobStatus
+from openeo_jobs.storage.cancellations import is_canceling
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.costs import Costs, sum_costs
 from openeo_jobs.storage.database import Database
@@ -74,6 +75,9 @@ class Overview:
     assets: int
     assets_size: int
     orphans: list[Orphan]
+    canceling: int = 0
+    """Rows that are to be canceled, and are not yet."""
+    cancel_errors: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Reports:
@@ -116,6 +120,10 @@ class Reports:
                 assets=int(files[0]),
                 assets_size=int(files[1]),
                 orphans=select_open(connection),
+                canceling=sum(_counts(connection, job.c.status, is_canceling()).values()),
+                cancel_errors=_texts(
+                    connection, attempt.c.cancel_error, is_canceling() & attempt.c.cancel_error.is_not(None)
+                ),
             )
 
     def waiting(self) -> list[tuple[int, str]]:

@@ -12,6 +12,7 @@ from openeo_jobs.storage.adoptions import Adoptions
 from openeo_jobs.storage.audits import Audits
 from openeo_jobs.storage.backends import Backends
 from openeo_jobs.storage.campaigns import Campaigns
+from openeo_jobs.storage.cancellations import Cancellations
 from openeo_jobs.storage.claims import Claims
 from openeo_jobs.storage.costs import LateCosts
 from openeo_jobs.storage.creations import Creations
@@ -45,6 +46,7 @@ class JobStore:
         self.adoptions = Adoptions(database)
         self.audits = Audits(database)
         self.progress = Progress(database)
+        self.cancellations = Cancellations(database)
         self.endings = Endings(database)
         self.costs = LateCosts(database)
         self.failures = Failures(database)

@@ -13,6 +13,7 @@ from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.queries import WorkLeft
 from openeo_jobs.tracking import (
     backends,
+    canceler,
     downloader,
     endings,
     fuse,
@@ -44,7 +45,7 @@ _RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
     "list": reconciler.record,
     "poll": poller.record,
     "start": starter.record,
-    "cancel": poller.record_cancels,
+    "cancel": canceler.record,
     "download": downloader.record_results,
     "logs": downloader.record_error_logs,
     "costs": pricing.record,
@@ -86,7 +87,7 @@ def do_one_round(run: Run) -> None:
     settle(run, _QUICK)
     backends.judge(run)
     backends.resume(run)
-    poller.cancel_overdue(run)
+    canceler.cancel(run, polled)
     if not run.stopping.is_set():
         caps = backends.find_caps(run)
         starter.start(run, plan_starts(_created(run), _room(run, caps)), is_fresh=False, caps=caps)
