@@ -31,7 +31,7 @@ LAYERS = (
     ("storage", "backends"),
     ("tracking", "frames"),
     ("campaign",),
-    (*MANAGER, "job_db", "auditing", "report", "simulator", "testing"),
+    (*MANAGER, "job_db", "auditing", "canceling", "report", "simulator", "testing"),
     ("cli",),
 )
 """From bottom to top (design.md, section 2)."""
@@ -55,7 +55,7 @@ ONLY_IN = {
 }
 READ_THE_CLOCK = (
     *("tracking/loop.py", "tracking/stopping.py"),  # they own time and stopping
-    *("running.py", "job_db.py", "cli/", "simulator/"),  # they hand it down
+    *("running.py", "canceling.py", "job_db.py", "cli/", "simulator/"),  # they hand it down
 )
 CLOCK = re.compile(
     r"\b(datetime\.(now|utcnow|today)|date\.today|time\.(time|time_ns|monotonic|perf_counter|sleep))\("

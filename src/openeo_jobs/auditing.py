@@ -13,9 +13,8 @@ from openeo_jobs.jobs import Backend, Listing
 from openeo_jobs.policy.audit import Audit, BackendFacts, judge_backend, judge_database
 from openeo_jobs.policy.orphans import Origin, sort_out
 from openeo_jobs.policy.tags import find_tag
-from openeo_jobs.storage.store import JobStore, open_store
+from openeo_jobs.storage.store import JobStore, find_database, open_store
 
-_MIRRORS = (".csv", ".parquet")
 NOT_ASKED = "it was not asked: there is no connection to it"
 
 
@@ -29,10 +28,7 @@ def audit(path: str | Path, connections: Mapping[str, Any | Callable[[], Any]] |
     The result says whether anything `is_wrong`, and has the `findings` one by one, each with a `verdict`:
     `fine`, `wrong`, `note` or `not checked`. Raises `DatabaseError` for a database that cannot be used.
     """
-    database = Path(path)
-    if database.suffix.lower() in _MIRRORS:
-        database = database.with_suffix(".sqlite")
-    with open_store(database) as store:
+    with open_store(find_database(path)) as store:
         return audit_store(store, connections or {})
 
 

@@ -131,6 +131,7 @@ def _ask(store: JobStore, runner_id: int) -> None:
     assert latest is not None and latest.id is not None
     store.runners.record_round(latest.id, at=NOW)
     store.jobs.all()
+    store.selections.find(rows=[1], statuses=["running"], where="tile = 'T1'")
     store.jobs.of_status(ENDED)
     store.jobs.polled(["north"], runner_id=runner_id)
     store.jobs.count_by_status()

@@ -15,7 +15,8 @@
 - `runners`: those that are alive, each like `runner`
 - `runner`: null before the first run; else the latest one: `is_alive`, `host`, `pid`, `command`, `folder`,
   `started_at`, `last_round_at`, `ended_at`
-- `needs_person`, `hook_errors`, `download_errors`: lists of `row` and `text`
+- `canceling`: the number of rows that are to be canceled, and are not yet
+- `needs_person`, `hook_errors`, `download_errors`, `cancel_errors`: lists of `row` and `text`
 - `orphans`: a list of `row` and `id` of batch jobs that no row uses (see `orphans --json`)
 
 `failures`: `database`, `rows`, and `failures`, a list of `number` (for `retry --failure`), `message`,
@@ -57,6 +58,8 @@ def make_status_document(overview: Overview, *, database: Path, alive: Sequence[
         "costs": [_costs(one) for one in overview.costs],
         "runner": _runner(overview.runner, overview.runner in alive) if overview.runner else None,
         "runners": [_runner(one, True) for one in alive],
+        "canceling": overview.canceling,
+        "cancel_errors": _texts(overview.cancel_errors),
         "needs_person": _texts(overview.needs_person),
         "hook_errors": _texts(overview.hook_errors),
         "download_errors": _texts(overview.download_errors),

@@ -41,6 +41,7 @@ def draw_status(
         *describe_runners(overview.runner, alive, now=now),
         "",
         *(_draw_stage(stage, overview.rows) for stage in list_stages(overview)),
+        *([f" {count(overview.canceling, 'row')} to be canceled"] if overview.canceling else []),
         *_draw_backends(overview, now),
         *_draw_costs(overview.costs),
         *(["", "needs you", *needs] if needs else []),

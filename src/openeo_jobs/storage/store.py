@@ -28,6 +28,9 @@ from openeo_jobs.storage.queries import Jobs
 from openeo_jobs.storage.reports import Reports
 from openeo_jobs.storage.retries import Retries
 from openeo_jobs.storage.runners import Runners
+from openeo_jobs.storage.selections import Selections
+
+_MIRRORS = (".csv", ".parquet")
 
 
 class JobStore:
@@ -40,6 +43,7 @@ class JobStore:
         self.owners = Owners(database)
         self.backends = Backends(database)
         self.jobs = Jobs(database)
+        self.selections = Selections(database)
         self.claims = Claims(database)
         self.creations = Creations(database)
         self.orphans = Orphans(database)
@@ -71,6 +75,12 @@ class JobStore:
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+
+
+def find_database(path: str | Path) -> Path:
+    """Return the database that *path* names: itself, or the one beside a CSV or Parquet file."""
+    database = Path(path)
+    return database.with_suffix(".sqlite") if database.suffix.lower() in _MIRRORS else database
 
 
 def open_store(path: Path, *, scripts: Path | None = None) -> JobStore:
