@@ -131,7 +131,8 @@ def test_a_start_that_is_still_on_its_way_is_not_taken_for_canceled(bench: Bench
     bench.round()
     assert bench.status() is JobStatus.QUEUED_FOR_START
     request(bench)
-    bench.round(60)
+    bench.round(120)  # it paused, as the start was not answered
+    assert bench.job().attempt.created_seen_at == bench.now
     assert (bench.status(), remote(bench).status) == (JobStatus.QUEUED_FOR_START, "created")
     remote(bench).status = "queued"  # now it arrives
     bench.round(60)
