@@ -35,7 +35,7 @@ LAYERS = (
     ("tracking", "frames"),
     ("campaign",),
     ("report",),
-    (*MANAGER, "job_db", "auditing", "simulator", "testing"),
+    (*MANAGER, "job_db", "auditing", "canceling", "simulator", "testing"),
     ("cli",),
 )
 """From bottom to top (design.md, section 2)."""
@@ -67,7 +67,7 @@ ONLY_IN = {
 }
 READ_THE_CLOCK = (
     *("tracking/loop.py", "tracking/stopping.py"),  # they own time and stopping
-    *("running.py", "job_db.py", "cli/", "simulator/"),  # they hand it down
+    *("running.py", "canceling.py", "job_db.py", "cli/", "simulator/"),  # they hand it down
 )
 CLOCK = re.compile(
     r"\b(datetime\.(now|utcnow|today)|date\.today|time\.(time|time_ns|monotonic|perf_counter|sleep))\("
@@ -83,7 +83,7 @@ STATUS_WORDS_ALLOWED = {
     "manager.py": {"error"},  # an answer to on_exists
     "backends/foreign.py": {"error"},  # a field of an answer
     "backends/logs.py": {"error"},  # a level of log entries
-    "backends/observations.py": {"created"},  # a field of an answer: when
+    "backends/observations.py": {"created", "queued"},  # fields of an answer: when
     "simulator/descriptions.py": {"error", "created"},  # fields of an answer
     "simulator/distortion.py": {"created"},  # a field of an answer
     "simulator/lifecycle.py": {"error"},  # a level of log entries

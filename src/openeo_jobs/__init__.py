@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from openeo_jobs.auditing import audit
+    from openeo_jobs.canceling import cancel
     from openeo_jobs.job_db import SqlJobDatabase, create_job_db, get_job_db
     from openeo_jobs.manager import MultiBackendJobManager
     from openeo_jobs.status import JobStatus
@@ -17,6 +18,7 @@ __all__ = [
     "SqlJobDatabase",
     "__version__",
     "audit",
+    "cancel",
     "create_job_db",
     "get_job_db",
 ]
@@ -26,6 +28,7 @@ _HOMES = {
     "MultiBackendJobManager": "openeo_jobs.manager",
     "SqlJobDatabase": "openeo_jobs.job_db",
     "audit": "openeo_jobs.auditing",
+    "cancel": "openeo_jobs.canceling",
     "create_job_db": "openeo_jobs.job_db",
     "get_job_db": "openeo_jobs.job_db",
 }

@@ -16,7 +16,7 @@ from openeo_jobs.policy.orphans import Origin, sort_out
 from openeo_jobs.policy.tags import find_tag
 from openeo_jobs.report.audit import draw_audit
 from openeo_jobs.report.commands import Commands
-from openeo_jobs.storage.store import JobStore, open_store
+from openeo_jobs.storage.store import JobStore, find_database, open_store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -30,7 +30,6 @@ class DrawnAudit(Audit):
     __repr__ = __str__
 
 
-_MIRRORS = (".csv", ".parquet")
 NOT_ASKED = "it was not asked: there is no connection to it"
 
 
@@ -46,10 +45,7 @@ def audit(path: str | Path, connections: Mapping[str, Any | Callable[[], Any]] |
     `findings` one by one, each with a `verdict`: `fine`, `wrong`, `note` or `not checked`. Raises
     `DatabaseError` for a database that cannot be used.
     """
-    database = Path(path)
-    if database.suffix.lower() in _MIRRORS:
-        database = database.with_suffix(".sqlite")
-    with open_store(database) as store:
+    with open_store(find_database(path)) as store:
         return audit_store(store, connections or {})
 
 

@@ -163,6 +163,15 @@ class Attempt:
     hook_not_before: datetime | None = None
     hook_failed_runner_id: int | None = None
     """The runner in which the hook has raised for the last time; another one begins anew."""
+    backend_created_at: datetime | None = None
+    backend_queued_at: datetime | None = None
+    backend_started_at: datetime | None = None
+    backend_ended_at: datetime | None = None
+    """These four by the clock of the backend, where it says so; the others are by ours."""
+    cancel_tries: int = 0
+    cancel_not_before: datetime | None = None
+    cancel_error: str | None = None
+    """Why the backend did not cancel it when it was last asked to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,8 +214,9 @@ class Job:
 class Observation:
     """What a backend says of one batch job (openEO API, `GET /jobs/{job_id}`).
 
-    `status` is the backend's word as it is, possibly one that nobody knows. `usage` and `metadata` are as
-    the backend gave them (`usage`: `{"cpu": {"value": 12.5, "unit": "cpu-seconds"}, ...}`).
+    `status` is the backend's word as it is, possibly one that nobody knows. `usage` has numbers with units
+    (`{"cpu": {"value": 12.5, "unit": "cpu-seconds"}, ...}`), `metadata` is as the backend gave it. Times are
+    by the backend's clock, None where it does not say.
     """
 
     batch_job_id: str
@@ -216,6 +226,10 @@ class Observation:
     costs: float | None = None
     usage: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
+    queued_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

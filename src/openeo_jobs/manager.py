@@ -44,14 +44,10 @@ class MultiBackendJobManager:
     ```python
     manager = MultiBackendJobManager()
     manager.add_backend("foo", connection=openeo.connect("http://foo.test"))
-    manager.add_backend("bar", connection=openeo.connect("http://bar.test"))
 
 
     def start_job(row: pd.Series, connection: openeo.Connection, **kwargs) -> openeo.BatchJob:
-        year = row["year"]
-        cube = connection.load_collection(..., temporal_extent=[f"{year}-01-01", f"{year + 1}-01-01"])
-        ...
-        return cube.create_job(...)
+        return connection.load_collection(..., temporal_extent=row["year"]).create_job(...)
 
 
     manager.run_jobs(df=jobs_df, start_job=start_job, output_file="jobs.csv")

@@ -46,6 +46,7 @@ class FakeBatchJob:
     - `account`: who has created it; for others it does not exist.
     - `is_listed`, `is_found`: False where a registry lags: absent from the listing, or answered with 404.
     - `results`: the assets, by file name.
+    - `times`: those that it tells, by the names that they have in an `openeo_jobs.jobs.Observation`.
     """
 
     batch_job_id: str
@@ -60,6 +61,7 @@ class FakeBatchJob:
     results: dict[str, bytes] = field(default_factory=lambda: {"openEO.tif": b"GeoTIFF"})
     is_listed: bool = True
     is_found: bool = True
+    times: Mapping[str, Any] = field(default_factory=dict)
 
 
 class FakeGateway:
@@ -251,6 +253,7 @@ def _observation(job: FakeBatchJob) -> Observation:
         costs=job.costs,
         usage=job.usage,
         metadata={"id": job.batch_job_id, "status": str(job.status), "title": job.title},
+        **job.times,
     )
 
 

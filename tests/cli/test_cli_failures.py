@@ -91,7 +91,7 @@ def test_retry_throws_no_results_away_unless_it_is_meant(campaign, type_in) -> N
 def test_a_retry_that_meets_nothing_is_an_error(campaign, type_in) -> None:
     for words, message in (
         (["--failure", 3], "there is no failure 3: there are 1 to 2; see: openeo-jobs failures"),
-        (["--status", "lost"], "no row is lost; nothing to retry"),
+        (["--status", "lost"], "no row is meant by --status lost; nothing to retry"),
         (["--row", 11], "there is no row 11"),
         (["--row", 8], "row 8 is running: there is nothing to retry"),
     ):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openeo_jobs.jobs import Attempt, BatchJob, Job, Outcome
-from openeo_jobs.policy.observation import Verdict, is_overdue, judge, may_be_lost
+from openeo_jobs.policy.observation import Verdict, judge, may_be_lost
 from openeo_jobs.status import BACKEND_WORDS, JobStatus
 from openeo_jobs.testing import make_job
 
@@ -80,7 +80,7 @@ def test_a_word_that_the_graph_does_not_allow_changes_nothing(
     assert verdict == Verdict(status=JobStatus(old), is_unknown_word=True)
 
 
-@pytest.mark.parametrize("old", ["submitting", "created", "queued_for_start", "queued", "running"])
+@pytest.mark.parametrize("old", ["created", "queued", "running"])
 @pytest.mark.parametrize("created_seen_at", [None, SEEN, LONG_AGO])
 def test_created_after_our_stop_is_canceled(old: str, created_seen_at: datetime | None) -> None:
     job = make_tracked(old, created_seen_at=created_seen_at, cancel_requested_at=NOW)
@@ -161,26 +161,24 @@ def test_a_batch_job_may_be_lost_after_three_times_and_long(
     assert may_be_lost(attempt, at=NOW, lost_after=LOST_AFTER) is expected
 
 
-@pytest.mark.parametrize(
-    ("status", "ran", "limit", "expected"),
-    [
-        ("running", 61, 60, True),
-        ("running", 60, 60, False),
-        ("running", 61, None, False),
-        ("running", None, 60, False),
-        ("queued", 61, 60, False),
-        ("finished", 61, 60, False),
-    ],
-)
-def test_a_job_is_overdue_when_it_has_run_for_too_long(
-    status: str, ran: float | None, limit: float | None, expected: bool
-) -> None:
-    began = None if ran is None else NOW - timedelta(seconds=ran)
-    job = make_job(status=JobStatus(status), attempt=make_attempt(running_start_time=began))
-    allowed = None if limit is None else timedelta(seconds=limit)
-
-    assert is_overdue(job, at=NOW, limit=allowed) is expected
+ASKED = {"cancel_requested_at": SEEN}
 
 
-def test_a_job_without_an_attempt_is_not_overdue() -> None:
-    assert not is_overdue(make_job(status=JobStatus.RUNNING), at=NOW, limit=timedelta(0))
+@pytest.mark.parametrize("status", ["submitting", "queued_for_start"])
+def test_created_is_not_canceled_while_a_start_may_be_on_its_way(status: str) -> None:
+    first = say(make_tracked(status, **ASKED), "created")
+    assert (first.status, first.created_seen_at) == (JobStatus.QUEUED_FOR_START, NOW)
+    soon = say(make_tracked(status, created_seen_at=SEEN, **ASKED), "created")
+    assert soon.status is JobStatus.QUEUED_FOR_START
+    late = say(make_tracked(status, created_seen_at=NOW - GRACE, **ASKED), "created")
+    assert (late.status, late.may_start_again) == (JobStatus.CANCELED, False)
+
+
+def test_what_was_never_started_is_canceled_without_a_stop() -> None:
+    assert say(make_tracked("created", started=False, **ASKED), "created").status is JobStatus.CANCELED
+    assert say(make_tracked("created", started=False), "created").status is JobStatus.CREATED
+
+
+@pytest.mark.parametrize("word", ["queued", "running", "finished", "error"])
+def test_a_request_to_cancel_changes_no_other_word(word: str) -> None:
+    assert say(make_tracked("queued_for_start", **ASKED), word).status == word

@@ -153,3 +153,18 @@ def test_the_end_of_a_batch_job_is_corrected_later(open_backend, open_api, clock
     assert {one.status for one in backend.truth().batch_jobs} == {true}
     clock.advance(0.25)
     assert {api.get_status(one) for one in ids.values()} == {true}
+
+
+def test_costs_and_usage_are_told_late(open_backend, open_api, clock):
+    backend = open_backend(deviations=Deviations(lags=Lags(costs_seconds=30)))
+    api = open_api(backend)
+    batch_job_id = api.create()
+    api.start(batch_job_id)
+    clock.advance(110)
+    told = api.get(batch_job_id)
+    assert (told["status"], told["costs"], told["usage"]) == ("finished", None, None)
+    assert _list(api)[1]["jobs"][0]["costs"] is None
+    clock.advance(30)
+    told = api.get(batch_job_id)
+    assert (told["costs"], told["usage"]["cpu"]) == (100, {"value": 400, "unit": "cpu-seconds"})
+    assert backend.truth().batch_jobs[0].costs == 100

@@ -20,6 +20,7 @@ from storage_tools import is_dead as everybody_is_dead
 from openeo_jobs.assets import Asset
 from openeo_jobs.jobs import ErrorClass, Job, Outcome, ResultsStatus
 from openeo_jobs.status import ENDED, JobStatus
+from openeo_jobs.storage.cancellations import StopAnswer
 from openeo_jobs.storage.progress import Step
 from openeo_jobs.storage.store import JobStore
 
@@ -99,7 +100,7 @@ def _run_and_fetch(store: JobStore, runner_id: int) -> None:
     lost = create_one(store, runner_id, "j-lost")
     store.progress.record_not_found([lost], at=NOW)
     store.progress.record_lost(reload(store, lost), at=NOW)
-    store.progress.request_cancel(create_one(store, runner_id, "j-canceled"), at=NOW)
+    _cancel(store, runner_id)
     done = finish_one(store, runner_id, "j-done")
     store.endings.record_downloading(done)
     asset = Asset(name="a.tif", path=Path("a.tif"), size=3)
@@ -118,17 +119,28 @@ def _run_and_fetch(store: JobStore, runner_id: int) -> None:
     store.retries.retry([reload(store, failed)], reason="mended", at=NOW)
 
 
+def _cancel(store: JobStore, runner_id: int) -> None:
+    canceled = create_one(store, runner_id, "j-canceled")
+    store.cancellations.request_overdue(canceled, at=NOW)
+    store.cancellations.request([canceled.number], reason="by me", at=NOW)
+    store.cancellations.due(["north"], runner_id=runner_id, at=NOW)
+    store.cancellations.record([StopAnswer(job=canceled, again_at=seconds(60), error="405")])
+    store.cancellations.settle(at=NOW)
+
+
 def _ask(store: JobStore, runner_id: int) -> None:
     store.runners.beat(runner_id, at=NOW)
     latest = store.runners.latest()
     assert latest is not None and latest.id is not None
     store.runners.record_round(latest.id, at=NOW)
     store.jobs.all()
+    store.selections.find(rows=[1], statuses=["running"], where="tile = 'T1'")
     store.jobs.of_status(ENDED)
     store.jobs.polled(["north"], runner_id=runner_id)
     store.jobs.count_by_status()
     store.jobs.work_left(["north"], runner_id=runner_id)
     store.jobs.history(1)
     store.jobs.change_mark()
+    store.costs.due(["north"], runner_id=runner_id, at=NOW, limit=1)
     store.reports.overview()
     store.reports.failures()

@@ -96,3 +96,12 @@ def test_its_triggers_still_guard(older: Path) -> None:
     run_sql(older, "UPDATE job SET status = 'canceled' WHERE id = 1")
     with open_store(older) as store:
         assert [change.actor for change in store.jobs.history(1)] == ["user"]
+
+
+def test_costs_that_were_never_known_are_asked_for_once_more(older: Path) -> None:
+    ended = "ended_at = '2024-01-31T13:00:00.000Z', backend_status = 'finished'"
+    run_sql(older, f"UPDATE attempt SET {ended}")
+    migrate.upgrade(older, is_dead=is_dead)
+    assert run_sql(older, "SELECT costs_not_before, costs_tries FROM attempt") == [
+        ("2024-01-31T13:00:00.000Z", 0)
+    ]

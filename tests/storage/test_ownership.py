@@ -48,7 +48,7 @@ WHILE_SUBMITTING: dict[str, Write] = {
 WHILE_CREATED: dict[str, Write] = {
     "begin_start": lambda store, job: store.progress.begin_start(job, at=NOW),
     "record_lost": lambda store, job: store.progress.record_lost(job, at=NOW),
-    "request_cancel": lambda store, job: store.progress.request_cancel(job, at=NOW),
+    "request_overdue": lambda store, job: store.cancellations.request_overdue(job, at=NOW),
     "fail": lambda store, job: store.creations.fail(job, FAILURE, at=NOW),
     "adopt": lambda store, job: store.creations.adopt(job, 1, at=NOW, reason="r", status=JobStatus.QUEUED),
 }

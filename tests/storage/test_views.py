@@ -27,14 +27,15 @@ COLUMNS = {
     " user_status results_status",
     "attempts": "job attempt backend_name account id began_at start_time running_start_time ended_at"
     " backend_status error_class error_message error_http_status error_code error_at costs currency cpu"
-    " cpu_unit memory memory_unit duration duration_unit usage hook_returned_at hook_tries hook_error",
+    " cpu_unit memory memory_unit duration duration_unit usage backend_created_at backend_queued_at"
+    " backend_started_at backend_ended_at cancel_error hook_returned_at hook_tries hook_error",
     "batch_jobs": (
         "job attempt backend_name id tag sent_at ended_at outcome start_sent_at chosen found_at seen_status "
         "settled_as settled_at"
     ),
     "status_changes": "job attempt at old new actor reason",
     "assets": "job attempt name media_type size checksum path state downloaded_at error",
-    "costs": "backend_name currency attempts rows costs costs_of_failed_attempts",
+    "costs": "backend_name currency attempts rows costs costs_of_failed_attempts attempts_without_costs",
     "failures": "message error_class rows backend_names first_at last_at first_job costs",
 }
 ODD_NAMES = [

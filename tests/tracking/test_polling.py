@@ -101,6 +101,7 @@ def test_an_end_that_a_user_has_set_stays(bench: Bench) -> None:
 
 
 def test_a_listing_that_lags_changes_no_end(bench: Bench) -> None:
+    bench.gateway.batch_jobs["north-1"].costs = 1.5
     _end(bench, "finished")
     bench.restart()
     asked = bench.count("get_batch_job")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from openeo_jobs.backends.amounts import read_costs, read_usage
+from openeo_jobs.backends.dates import read_instant
 from openeo_jobs.errors import BackendAnswerError
 from openeo_jobs.jobs import Observation
+from openeo_jobs.status import ENDED
 
 
 def observation_in(document: Mapping[str, Any], batch_job_id: str) -> Observation:
@@ -33,28 +36,33 @@ def observation_in_listing(entry: object) -> Observation | None:
 
 
 def _observation(document: Mapping[str, Any], *, batch_job_id: str, status: str) -> Observation:
-    usage = document.get("usage")
     title = document.get("title")
+    created_at = read_instant(document.get("created"))
     return Observation(
         batch_job_id=batch_job_id,
         status=status.strip(),
         title=title if isinstance(title, str) else None,
         created=_text(document.get("created")),
-        costs=_number(document.get("costs")),
-        usage=usage if isinstance(usage, dict) else {},
+        costs=read_costs(document.get("costs")),
+        usage=read_usage(document.get("usage")),
         metadata=document,
+        created_at=created_at,
+        queued_at=read_instant(document.get("queued")),
+        started_at=read_instant(document.get("started")),
+        ended_at=_ended_at(document, status.strip(), created_at),
     )
+
+
+def _ended_at(document: Mapping[str, Any], status: str, created_at: datetime | None) -> datetime | None:
+    """Return when a batch job ended: then its status changed last (openEO API 1.2.0, `updated`).
+
+    Some backends never change `updated`: nothing ends when it is created.
+    """
+    if status not in ENDED:
+        return None
+    updated_at = read_instant(document.get("updated"))
+    return None if updated_at is None or (created_at and updated_at <= created_at) else updated_at
 
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return None
-    try:
-        number = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import openeo_jobs
-from openeo_jobs.status import FINAL, JobStatus
+from openeo_jobs.status import ACTIVE, FINAL, JobStatus
 
 _PATH = (
     "PATH is the database of the campaign, or its CSV. Left out, it is $OPENEO_JOBS, else jobs.sqlite here, "
@@ -20,6 +20,11 @@ _LOGINS = (
     "credentials of the environment, else with the login that openEO's client has stored. One that cannot be "
     "asked reads 'not checked'."
 )
+_LOGINS_TO_CANCEL = (
+    "A process that runs the campaign asks the backends. Where none does, this command does, with the logins "
+    "that `openeo-jobs audit` uses, and the next run does what is left."
+)
+_CANCELED = [status.value for status in JobStatus if status in ACTIVE | {JobStatus.NOT_STARTED}]
 _RETRIED = [status.value for status in JobStatus if status in FINAL]
 
 
@@ -36,6 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_failures(commands)
     _add_retry(commands)
+    _add_cancel(commands)
     _add_adopt(commands)
     _add_orphans(commands)
     _add_audit(commands)
@@ -99,17 +105,7 @@ def _add_retry(commands: Any) -> None:
         default=[],
         help="the rows of reason N, as `openeo-jobs failures` numbers them; may be given several times",
     )
-    parser.add_argument(
-        "--status",
-        metavar="S",
-        choices=_RETRIED,
-        action="append",
-        default=[],
-        help=f"the rows with status S ({', '.join(_RETRIED)}); may be given several times",
-    )
-    parser.add_argument(
-        "--row", metavar="N", type=int, action="append", default=[], help="row N; may be given several times"
-    )
+    _add_selection(parser, statuses=_RETRIED)
     parser.add_argument(
         "--hooks",
         action="store_true",
@@ -117,6 +113,33 @@ def _add_retry(commands: Any) -> None:
     )
     parser.add_argument(
         "--yes", action="store_true", help="also rows that are finished: computes them anew, for new costs"
+    )
+
+
+def _add_cancel(commands: Any) -> None:
+    text = "stop rows, begun or not; what runs is stopped on its backend"
+    parser = _add(commands, "cancel", text, epilog=f"{_PATH} {_LOGINS_TO_CANCEL}")
+    _add_path(parser)
+    _add_selection(parser, statuses=_CANCELED)
+    parser.add_argument("--yes", action="store_true", help="cancel what is under way without asking")
+
+
+def _add_selection(parser: argparse.ArgumentParser, *, statuses: Sequence[str]) -> None:
+    parser.add_argument(
+        "--status",
+        metavar="S",
+        choices=statuses,
+        action="append",
+        default=[],
+        help=f"the rows with status S ({', '.join(statuses)}); may be given several times",
+    )
+    parser.add_argument(
+        "--row", metavar="N", type=int, action="append", default=[], help="row N; may be given several times"
+    )
+    parser.add_argument(
+        "--where",
+        metavar="CONDITION",
+        help='the rows for which an SQL condition over view jobs holds: "year = 2020 AND costs > 5"',
     )
 
 

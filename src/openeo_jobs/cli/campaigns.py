@@ -6,7 +6,7 @@ import os
 from argparse import Namespace
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from openeo_jobs.cli.programs import type_openeo_jobs
@@ -17,12 +17,10 @@ from openeo_jobs.report.runners import describe_runners
 from openeo_jobs.storage.database import check_file
 from openeo_jobs.storage.reports import Overview
 from openeo_jobs.storage.store import JobStore, open_store
-from openeo_jobs.tracking.runner import make_judge
+from openeo_jobs.tracking.runner import LEASE, make_judge
 
 VARIABLE = "OPENEO_JOBS"
 DEFAULT = "jobs.sqlite"
-LEASE = timedelta(seconds=120)
-"""How long a runner that is not heard of counts as alive; the default of a run."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.highlighter import RegexHighlighter
 from rich.theme import Theme
 
+from openeo_jobs.errors import OpenEOJobsError, UsageError
+
 _THEME = Theme(
     {"bar": "green", "good": "green", "bad": "red", "wait": "yellow", "command": "cyan", "heading": "bold"}
 )
@@ -40,6 +42,17 @@ def make_console(*, is_error: bool = False) -> Console:
 def tell(lines: Iterable[str]) -> None:
     """Print the lines of a result; long ones, such as commands, are left whole."""
     make_console().print("\n".join(lines), soft_wrap=True)
+
+
+def confirm(verb: str, what: str, *, otherwise: str) -> None:
+    """Let a person confirm, who sees *what* it is about; raise where nobody can, or does not.
+
+    *otherwise* says what has come of it then.
+    """
+    if not sys.stdin.isatty():
+        raise UsageError(f"this would {verb} {what}. If that is meant, add --yes")
+    if input(f"{verb.capitalize()} {what}? [y/N] ").strip().lower() not in ("y", "yes"):
+        raise OpenEOJobsError(otherwise)
 
 
 def tell_document(document: dict[str, Any]) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from openeo_jobs.cli.campaigns import LEASE, find_place, read_clock
+from openeo_jobs.cli.campaigns import find_place, read_clock
 from openeo_jobs.cli.console import tell
 from openeo_jobs.errors import DatabaseError
 from openeo_jobs.storage import migrate
-from openeo_jobs.tracking.runner import make_judge
+from openeo_jobs.tracking.runner import LEASE, make_judge
 
 
 def run(given: Namespace) -> int:

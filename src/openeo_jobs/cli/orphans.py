@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.cli.adopt import adopt_one
 from openeo_jobs.cli.campaigns import Place, find_place, open_campaign, read_clock, what_now
-from openeo_jobs.cli.console import tell, tell_document
+from openeo_jobs.cli.console import confirm, tell, tell_document
 from openeo_jobs.cli.logins import find_connections
-from openeo_jobs.errors import BackendError, BackendUnavailableError, OpenEOJobsError, UsageError
+from openeo_jobs.errors import BackendError, BackendUnavailableError, OpenEOJobsError
 from openeo_jobs.report.figures import count
 from openeo_jobs.report.orphans import draw_orphans, make_orphans_document
 from openeo_jobs.storage.orphans import Orphan
@@ -115,7 +114,4 @@ def _ask(chosen: Sequence[Orphan], *, is_sure: bool) -> None:
         return
     ids = ", ".join(f"{one.batch_job_id} (row {one.row})" for one in chosen[:10])
     what = f"{count(len(chosen), 'batch job')}: {ids}{', ...' if len(chosen) > 10 else ''}"
-    if not sys.stdin.isatty():
-        raise UsageError(f"this would delete {what}. If that is meant, add --yes")
-    if input(f"Delete {what}? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise OpenEOJobsError("nothing was deleted")
+    confirm("delete", what, otherwise="nothing was deleted")

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 from openeo_jobs.cli.campaigns import find_place, open_campaign, read_clock, what_now
 from openeo_jobs.cli.console import tell
+from openeo_jobs.cli.selection import describe_options, find_rows, is_given
 from openeo_jobs.errors import OpenEOJobsError, UsageError
 from openeo_jobs.jobs import Job
 from openeo_jobs.report.commands import Commands
@@ -29,11 +30,12 @@ def run(given: Namespace) -> int:
 
 
 def _check_given(given: Namespace) -> None:
-    if given.hooks and (given.failure or given.status):
+    if given.hooks and (given.failure or given.status or given.where is not None):
         raise UsageError("retry --hooks computes nothing anew; of the others, only --row N goes with it")
-    if not (given.hooks or given.failure or given.status or given.row):
+    if not (given.hooks or given.failure or is_given(given)):
         raise UsageError(
-            "retry: which rows? --failure N (see: openeo-jobs failures), --status S, --row N, or --hooks"
+            "retry: which rows? --failure N (see: openeo-jobs failures), --status S, --row N, "
+            "--where CONDITION, or --hooks"
         )
 
 
@@ -58,16 +60,9 @@ def _retry_hooks(store: JobStore, given: Namespace) -> str:
 
 def _find_jobs(store: JobStore, given: Namespace, commands: Commands) -> list[Job]:
     found = {job.number: job for job in _of_failures(store, given.failure, commands)}
-    found |= {job.number: job for job in store.jobs.of_status(map(JobStatus, given.status))}
-    for number in given.row:
-        job = store.jobs.one(number)
-        if job is None:
-            raise OpenEOJobsError(
-                f"there is no row {number}; rows are numbered from 1, as `job` in view jobs"
-            )
-        found[number] = job
+    found |= {job.number: job for job in store.jobs.with_numbers(find_rows(store, given))}
     if not found:
-        raise OpenEOJobsError(f"no row is {' or '.join(given.status)}; nothing to retry")
+        raise OpenEOJobsError(f"no row is meant by {describe_options(given)}; nothing to retry")
     return [found[number] for number in sorted(found)]
 
 
@@ -96,8 +91,7 @@ def _check(jobs: list[Job], *, allows_finished: bool) -> None:
 
 
 def _reason(given: Namespace) -> str:
-    options = [f"--{name} {value}" for name in ("failure", "status", "row") for value in getattr(given, name)]
-    return f"by {getpass.getuser()}: retry {' '.join(options)}"
+    return f"by {getpass.getuser()}: retry {describe_options(given, 'failure')}"
 
 
 def _describe(retried: int, numbers: list[int]) -> str:

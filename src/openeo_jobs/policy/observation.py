@@ -35,6 +35,8 @@ def judge(job: Job, word: str, *, at: datetime, grace: timedelta) -> Verdict:
     if word not in BACKEND_WORDS:
         return Verdict(status=job.status, is_unknown_word=True)
     new = JobStatus(word)
+    if new is job.status is JobStatus.CREATED and job.cancel_requested_at and not was_started(job):
+        return Verdict(status=JobStatus.CANCELED, reason="canceled before it was started")
     if new is JobStatus.CREATED and was_started(job) and job.status not in _WITH_RESULTS:
         return _judge_created(job, at=at, grace=grace)
     if not can_change(job.status, new, Actor.TRACKER):
@@ -55,14 +57,17 @@ def was_started(job: Job) -> bool:
 def _judge_created(job: Job, *, at: datetime, grace: timedelta) -> Verdict:
     """Judge `created` after a start: a registry that lags, a start without effect, or somebody's stop.
 
-    Stopping a queued job makes it `created` (openEO API 1.2.0, `DELETE /jobs/{job_id}/results`).
+    Stopping a queued job makes it `created` (openEO API 1.2.0, `DELETE /jobs/{job_id}/results`). While a
+    start may be on its way it has to stay so for a while: else what is canceled here would run there.
     """
-    if job.cancel_requested_at is not None:
+    if job.cancel_requested_at is not None and job.status not in _IN_FLIGHT:
         return Verdict(status=JobStatus.CANCELED, reason="stopped while it was queued")
     seen_at = job.attempt.created_seen_at if job.attempt else None
     if seen_at is None or at < seen_at + grace:
         status, reason = _FIRST_SIGHT.get(job.status, (job.status, None))
         return Verdict(status=status, reason=reason, created_seen_at=seen_at or at)
+    if job.cancel_requested_at is not None:
+        return Verdict(status=JobStatus.CANCELED, reason="canceled; its start had no effect")
     if job.status is JobStatus.QUEUED_FOR_START:
         return _judge_vain_start(job)
     return Verdict(status=JobStatus.CANCELED, reason="stopped on the backend by somebody else")
@@ -77,6 +82,9 @@ def _judge_vain_start(job: Job) -> Verdict:
     reason = f"{starts} starts had no effect: the batch job stays created"
     return Verdict(status=JobStatus.START_FAILED, reason=reason)
 
+
+_IN_FLIGHT = frozenset({JobStatus.SUBMITTING, JobStatus.QUEUED_FOR_START})
+"""A request to create or start may be on its way."""
 
 _WITH_RESULTS = frozenset({JobStatus.FINISHED, JobStatus.ERROR})
 """A batch job that has ended like this was not stopped, whatever its backend says later."""
@@ -93,11 +101,3 @@ def may_be_lost(attempt: Attempt, *, at: datetime, lost_after: timedelta) -> boo
     """Say whether the batch job was unknown often and long enough; a complete listing has the last word."""
     since = attempt.not_found_since
     return since is not None and attempt.not_found_count >= LOST_AFTER_COUNT and at - since >= lost_after
-
-
-def is_overdue(job: Job, *, at: datetime, limit: timedelta | None) -> bool:
-    """Say whether a running job has run for longer than `cancel_running_job_after`."""
-    if limit is None or job.status is not JobStatus.RUNNING:
-        return False
-    since = job.attempt.running_start_time if job.attempt else None
-    return since is not None and at - since > limit

@@ -24,6 +24,7 @@ def list_needs(overview: Overview, *, groups: int, commands: Commands, now: date
         *(wrap(stranded.describe(), width=_WIDTH) for stranded in overview.stranded),
         *(_tripped(backends, commands, now) for backends in _by_fuse(overview)),
         *(_paused(report.backend, now) for report in overview.backends if report.backend.paused_class),
+        *(_refusal(rows, text) for rows, text in _by_text(overview.cancel_errors)),
         *(_hook(rows, text, commands) for rows, text in _by_text(overview.hook_errors)),
         *(_download(rows, text) for rows, text in _by_text(overview.download_errors)),
     ]
@@ -83,6 +84,10 @@ def _paused(backend: Backend, now: datetime) -> list[str]:
     again = f"; tried again {format_instant(backend.retry_at, now=now)}" if backend.retry_at else ""
     text = f"{backend.name} paused{since}{again}; its rows wait, none fails: {backend.paused_reason}"
     return [*wrap(text, width=_WIDTH), *([f"> {backend.paused_remedy}"] if backend.paused_remedy else [])]
+
+
+def _refusal(rows: list[int], text: str) -> list[str]:
+    return wrap(f"{list_rows(rows)}: not canceled yet, a run asks again: {text}", width=_WIDTH)
 
 
 def _hook(rows: list[int], text: str, commands: Commands) -> list[str]:

@@ -11,11 +11,14 @@
   `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `remedy` (null, or the
   command to type), `class`, `since`, `retry_at`),
   `learned_cap` (null, or what it took when it last refused one more), `fuse` (null, or `reason`, `since`)
-- `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`
+- `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`,
+  `unknown` (attempts that have ended without their costs being known)
 - `runners`: those that are alive, each like `runner`
 - `runner`: null before the first run; else the latest one: `is_alive`, `host`, `pid`, `command`, `folder`,
   `started_at`, `last_round_at`, `ended_at`
-- `needs_person`, `hook_errors` (of hooks that have failed), `download_errors`: lists of `row` and `text`
+- `canceling`: the number of rows that are to be canceled, and are not yet
+- `needs_person`, `hook_errors` (of hooks that have failed), `download_errors`, `cancel_errors`: lists of
+  `row` and `text`
 - `orphans`: a list of `row` and `id` of batch jobs that no row uses (see `orphans --json`)
 - `other_accounts`: a list of `backend`, `account` and the number of `rows` that wait for it
 
@@ -33,7 +36,8 @@ from typing import Any
 
 from openeo_jobs.jobs import Backend, Runner
 from openeo_jobs.report.progress import count_complete, count_failed, list_stages
-from openeo_jobs.storage.reports import BackendReport, Costs, FailureGroup, Overview
+from openeo_jobs.storage.costs import Costs
+from openeo_jobs.storage.reports import BackendReport, FailureGroup, Overview
 
 Document = dict[str, Any]
 
@@ -57,6 +61,8 @@ def make_status_document(overview: Overview, *, database: Path, alive: Sequence[
         "costs": [_costs(one) for one in overview.costs],
         "runner": _runner(overview.runner, overview.runner in alive) if overview.runner else None,
         "runners": [_runner(one, True) for one in alive],
+        "canceling": overview.canceling,
+        "cancel_errors": _texts(overview.cancel_errors),
         "needs_person": _texts(overview.needs_person),
         "hook_errors": _texts(overview.hook_errors),
         "download_errors": _texts(overview.download_errors),
@@ -117,6 +123,7 @@ def _costs(one: Costs) -> Document:
         "failed": round(one.failed, 6),
         "attempts": one.attempts,
         "rows": one.rows,
+        "unknown": one.unknown,
     }
 
 

@@ -19,7 +19,8 @@ from openeo_jobs.report.figures import (
 from openeo_jobs.report.progress import COMPLETE, Stage, list_stages
 from openeo_jobs.report.runners import describe_runners
 from openeo_jobs.status import JobStatus
-from openeo_jobs.storage.reports import BackendReport, Costs, Overview
+from openeo_jobs.storage.costs import Costs
+from openeo_jobs.storage.reports import BackendReport, Overview
 
 _BAR = 32
 
@@ -40,6 +41,7 @@ def draw_status(
         *describe_runners(overview.runner, alive, now=now),
         "",
         *(_draw_stage(stage, overview.rows) for stage in list_stages(overview)),
+        *([f" {count(overview.canceling, 'row')} to be canceled"] if overview.canceling else []),
         *_draw_backends(overview, now),
         *_draw_costs(overview.costs),
         *(["", "needs you", *needs] if needs else []),
@@ -82,7 +84,13 @@ def _draw_costs(costs: list[Costs]) -> list[str]:
 
 
 def _draw_cost(one: Costs) -> str:
+    unknown = f"not known yet for {count(one.unknown, 'attempt')}"
+    if not one.rows:
+        return f" costs on {one.backend_name}: {unknown}"
     currency = f" {one.currency}" if one.currency else ""
     failed = f", {format_amount(one.failed)} of it in failed attempts" if one.failed else ""
     per_row = format_amount(one.total / one.rows)
-    return f" costs on {one.backend_name}: {format_amount(one.total)}{currency}, {per_row} per row{failed}"
+    rest = f"; {unknown}" if one.unknown else ""
+    return (
+        f" costs on {one.backend_name}: {format_amount(one.total)}{currency}, {per_row} per row{failed}{rest}"
+    )

@@ -13,11 +13,13 @@ class Lags:
     - `listing_seconds`: a new batch job is not in `GET /jobs` before.
     - `job_seconds`: a new batch job is unknown to every other endpoint before.
     - `status_seconds`: what the API says of a batch job is so old.
+    - `costs_seconds`: costs and usage of a batch job are null before, counted from its end.
     """
 
     listing_seconds: float = 0.0
     job_seconds: float = 0.0
     status_seconds: float = 0.0
+    costs_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from openeo_jobs.simulator.deviations import Documents
 
 _FEW_FIELDS = ("id", "title", "status", "created")
 _NULLABLE = ("plan", "budget")
+_LATE = ("costs", "usage")
 
 
 def distort_job(document: Mapping[str, Any], documents: Documents) -> dict[str, Any]:
@@ -28,6 +29,11 @@ def distort_job(document: Mapping[str, Any], documents: Documents) -> dict[str, 
     if documents.has_null_as_object:
         changed.update({name: {} for name in _NULLABLE if changed.get(name, ...) is None})
     return changed
+
+
+def withhold_costs(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what such a backend says of a batch job whose costs it does not know yet."""
+    return {name: None if name in _LATE else value for name, value in document.items()}
 
 
 def keep_few_fields(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +24,7 @@ from openeo_jobs.simulator.distortion import (
     distort_location,
     distort_log_entry,
     keep_few_fields,
+    withhold_costs,
 )
 from openeo_jobs.simulator.lifecycle import BatchJob
 from openeo_jobs.simulator.request_log import note_batch_job
@@ -86,7 +88,7 @@ class JobRoutes:
         job, at = self._service.sight.look(self._find(request), self._service.clock())
         if self._answers.failed_job >= 400 and job.word_at(at) == JobStatus.ERROR:
             raise not_as_specified(self._answers.failed_job, f"The batch job '{job.id}' has failed.")
-        return JSONResponse(distort_job(describe_job(job, at), self._documents))
+        return JSONResponse(self._distort(describe_job(job, at), job, at))
 
     async def patch_job(self, request: Request) -> Response:
         """Answer `PATCH /jobs/{job_id}`."""
@@ -145,8 +147,12 @@ class JobRoutes:
     def _summarise(self, job: BatchJob) -> dict[str, Any]:
         job, at = self._service.sight.look(job, self._service.clock())
         is_whole = self._listing.fields == "all"
-        entry = distort_job(describe_job(job, at) if is_whole else summarise_job(job, at), self._documents)
+        entry = self._distort(describe_job(job, at) if is_whole else summarise_job(job, at), job, at)
         return keep_few_fields(entry) if self._listing.fields == "few" else entry
+
+    def _distort(self, document: dict[str, Any], job: BatchJob, at: datetime) -> dict[str, Any]:
+        is_priced = self._service.sight.knows_costs(job, at)
+        return distort_job(document if is_priced else withhold_costs(document), self._documents)
 
     def _link_next_page(self, page: list[tuple[int, BatchJob]], limit: int | None) -> list[dict[str, Any]]:
         if limit is None or len(page) <= limit or self._listing.cap is not None:

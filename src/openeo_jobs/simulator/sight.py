@@ -54,6 +54,11 @@ class Sight:
         at = max(job.created_at, now - timedelta(seconds=self._lags.status_seconds))
         return job.as_of(at), at
 
+    def knows_costs(self, job: BatchJob, now: datetime) -> bool:
+        """Say whether costs and usage of *job* are known by now, if it has ended."""
+        ended_at = job.latest.ended_at if job.latest else now
+        return now >= ended_at + timedelta(seconds=self._lags.costs_seconds)
+
     def _is_away(self, job: BatchJob, now: datetime) -> bool:
         span = self._find_outage()
         if span is None or not span.contains(now) or job.created_at >= span.from_at:

@@ -13,7 +13,7 @@ from openeo_jobs.status import STARTED
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import backend_from
-from openeo_jobs.storage.schema import backend
+from openeo_jobs.storage.schema import attempt, backend
 
 
 class Backends:
@@ -104,8 +104,18 @@ class Backends:
         self._set(name, fuse_reason=reason, fuse_since=None if reason is None else at)
 
     def record_facts(self, name: str, *, url: str, currency: str | None) -> None:
-        """Store where a backend is, and the currency of its costs."""
-        self._set(name, url=url, currency=currency)
+        """Store where a backend is, and the currency of its costs, also of those that are known already."""
+        with self._database.writing() as connection:
+            its_id = sa.select(backend.c.id).where(backend.c.name == name).scalar_subquery()
+            connection.execute(
+                sa.update(backend).where(backend.c.name == name).values(url=url, currency=currency)
+            )
+            connection.execute(
+                sa.update(attempt)
+                .where(attempt.c.backend_id == its_id, attempt.c.costs.is_not(None))
+                .where(attempt.c.currency.is_(None))
+                .values(currency=currency)
+            )
 
     def record_titles(self, name: str, *, keeps_titles: bool) -> None:
         """Store whether titles come back as they were sent."""

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from openeo_jobs.jobs import BatchJob, Failure, Job, Outcome
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.attempts import find_or_insert_batch_job, insert_batch_job
+from openeo_jobs.storage.cancellations import cancel_unstarted, is_cancel_requested
 from openeo_jobs.storage.changes import change_status, check_unmoved
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.logins import account_of
@@ -135,9 +136,12 @@ class Creations:
         failure: Failure | None = None,
         not_before: datetime | None = None,
     ) -> None:
-        """Put a job of which nothing was created back in line."""
+        """Put a job of which nothing was created back in line, unless it is to be canceled."""
         with self._database.writing() as connection:
             _end_attempt(connection, each, at=at, failure=failure)
+            if is_cancel_requested(connection, each):
+                cancel_unstarted(connection, each, at=at, reason="canceled; nothing was created")
+                return
             change_status(
                 connection, each, JobStatus.NOT_STARTED, at=at, reason=reason, not_before=not_before
             )

@@ -65,11 +65,12 @@ class Failures:
 
         Only what has been dealt with counts: the hook has returned. Attempts before somebody put the row back
         in line are forgiven. What the callback has started before it failed may still run: it is left alone,
-        and so are the jobs of other runners.
+        and so is what was to be canceled, and the jobs of other runners.
         """
         select = (
             SELECT_JOBS.add_columns(_FAILED_ALIKE)
             .where(job.c.status.in_([JobStatus.ERROR, JobStatus.START_FAILED]), job.c.user_status.is_(None))
+            .where(job.c.cancel_requested_at.is_(None))
             .where(attempt.c.error_class.in_(sorted(kinds)), is_free_or_of(runner_id))
             .where(
                 sa.case(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,6 +13,7 @@ from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED, STARTED, JobStatus
 from openeo_jobs.storage.assets import make_pending
+from openeo_jobs.storage.cancellations import is_cancel_requested
 from openeo_jobs.storage.changes import change_status, is_owned
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
@@ -36,6 +37,8 @@ class Step:
     """Why it is over, where that is not the word of the backend."""
     results_status: ResultsStatus | None = None
     """What becomes of the results, where the job has just finished."""
+    backend_times: Mapping[str, datetime] = field(default_factory=dict)
+    """The columns of the attempt with times that the backend tells."""
 
 
 class Progress:
@@ -47,9 +50,12 @@ class Progress:
     def begin_start(self, each: Job, *, at: datetime, cap: int | None = None) -> Job:
         """Store that the start is about to be asked for; return the job as it is now.
 
-        Raises `JobMovedError` if the job has moved, or if *cap* of its backend are started meanwhile.
+        Raises `JobMovedError` if the job has moved, if it is to be canceled, or if *cap* of its backend are
+        started meanwhile.
         """
         with self._database.writing() as connection:
+            if is_cancel_requested(connection, each):
+                raise JobMovedError(f"row {each.number} is to be canceled: it is not started")
             name = str(each.backend_name)
             held = count_held(connection, STARTED, runner_id=each.owner_id)
             if cap is not None and held.get(name, 0) >= cap:
@@ -104,11 +110,6 @@ class Progress:
             )
             change_status(connection, each, JobStatus.LOST, at=at, reason=message)
 
-    def request_cancel(self, each: Job, *, at: datetime) -> None:
-        """Store that the job is to be canceled; the backend has the last word."""
-        with self._database.writing() as connection:
-            change_status(connection, each, each.status, at=at, cancel_requested_at=at)
-
 
 _INSTANT = attempt.c.not_found_since.type
 _CURRENCY = sa.select(backend.c.currency).where(backend.c.id == attempt.c.backend_id).scalar_subquery()
@@ -141,6 +142,7 @@ def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
         "not_found_since": None,
         "not_found_count": 0,
     }
+    new |= step.backend_times
     if step.costs is not None:
         new |= {"costs": step.costs}
     if step.usage:
@@ -154,6 +156,8 @@ def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
         new |= {"hook_returned_at": None, "hook_error": None, "hook_failed_runner_id": None}
         new |= {"hook_tries": 0, "hook_not_before": None}
     changed = {name: value for name, value in new.items() if value != getattr(old, name)}
+    if "ended_at" in changed and step.costs is None and old.costs is None:
+        changed["costs_not_before"] = at
     return changed | (failure_values(step.failure) if step.failure is not None else {})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,9 @@ import sqlalchemy as sa
 
 from openeo_jobs.jobs import Backend, HookStatus, Outcome, ResultsStatus, Runner, is_complete
 from openeo_jobs.status import FAILED, JobStatus
+from openeo_jobs.storage.cancellations import is_canceling
 from openeo_jobs.storage.claims import count_held
+from openeo_jobs.storage.costs import Costs, sum_costs
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.hooks import count_by_hook, has_failed, is_hook_awaited
 from openeo_jobs.storage.logins import Stranded, select_stranded
@@ -20,18 +22,6 @@ from openeo_jobs.storage.orphans import Orphan, select_open
 from openeo_jobs.storage.rows import backend_from, runner_from
 from openeo_jobs.storage.runners import find_open
 from openeo_jobs.storage.schema import asset, attempt, backend, batch_job, campaign, job, runner
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Costs:
-    """What the attempts on one backend cost, in one currency."""
-
-    backend_name: str
-    currency: str | None
-    attempts: int
-    rows: int
-    total: float
-    failed: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +79,9 @@ class Overview:
     assets_size: int
     orphans: list[Orphan]
     stranded: list[Stranded]
+    canceling: int = 0
+    """Rows that are to be canceled, and are not yet."""
+    cancel_errors: list[tuple[int, str]] = field(default_factory=list)
 
 
 class Reports:
@@ -120,7 +113,7 @@ class Reports:
                 by_user_status=by_user_status,
                 by_hook=count_by_hook(connection),
                 backends=_backends(connection),
-                costs=_costs(connection),
+                costs=sum_costs(connection),
                 runner=runner_from(last) if last else None,
                 runners=find_open(connection),
                 unsettled=_unsettled(connection),
@@ -133,6 +126,10 @@ class Reports:
                 assets_size=int(files[1]),
                 orphans=select_open(connection),
                 stranded=select_stranded(connection),
+                canceling=sum(_counts(connection, job.c.status, is_canceling()).values()),
+                cancel_errors=_texts(
+                    connection, attempt.c.cancel_error, is_canceling() & attempt.c.cancel_error.is_not(None)
+                ),
             )
 
     def waiting(self) -> list[tuple[int, str]]:
@@ -274,27 +271,3 @@ def _backend_report(
         attempts=attempts,
         mean_run_seconds=mean_run_seconds,
     )
-
-
-def _costs(connection: sa.Connection) -> list[Costs]:
-    failed = sa.case((attempt.c.error_class.is_not(None), attempt.c.costs))
-    rows = connection.execute(
-        sa.select(
-            *(
-                backend.c.name,
-                attempt.c.currency,
-                sa.func.count(),
-                sa.func.count(sa.distinct(attempt.c.job_id)),
-            ),
-            *(sa.func.total(attempt.c.costs), sa.func.total(failed)),
-        )
-        .select_from(attempt)
-        .join(backend, backend.c.id == attempt.c.backend_id)
-        .where(attempt.c.costs.is_not(None))
-        .group_by(backend.c.name, attempt.c.currency)
-        .order_by(backend.c.id)
-    ).all()
-    return [
-        Costs(backend_name=name, currency=currency, attempts=attempts, rows=n, total=total, failed=lost)
-        for name, currency, attempts, n, total, lost in rows
-    ]

@@ -152,6 +152,8 @@ def _attempt_from(values: Values) -> Attempt:
             *("id", "number", "began_at", "ended_at", "start_time", "running_start_time", "backend_status"),
             *("created_seen_at", "not_found_since", "not_found_count", "costs", "currency"),
             *("hook_returned_at", "hook_error", "hook_tries", "hook_not_before", "hook_failed_runner_id"),
+            *("backend_created_at", "backend_queued_at", "backend_started_at", "backend_ended_at"),
+            *("cancel_tries", "cancel_not_before", "cancel_error"),
         ),
     )
 

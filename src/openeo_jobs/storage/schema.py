@@ -167,6 +167,11 @@ sa.Index(
 )
 sa.Index("ix_job_status", job.c.status)
 sa.Index("ix_job_position", job.c.position)
+sa.Index(
+    "ix_job_cancel_requested_at",
+    job.c.cancel_requested_at,
+    sqlite_where=job.c.cancel_requested_at.is_not(None),
+)
 
 attempt = sa.Table(
     "attempt",
@@ -200,9 +205,23 @@ attempt = sa.Table(
     sa.Column("hook_tries", sa.Integer, nullable=False, server_default="0"),
     sa.Column("hook_not_before", Instant),
     sa.Column("results_expire_at", Instant),
+    sa.Column("costs_tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("costs_not_before", Instant),  # when they are asked for again; NULL: not any more
+    sa.Column("backend_created_at", Instant),
+    sa.Column("backend_queued_at", Instant),
+    sa.Column("backend_started_at", Instant),
+    sa.Column("backend_ended_at", Instant),
+    sa.Column("cancel_tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("cancel_not_before", Instant),
+    sa.Column("cancel_error", ForeignText),
     sa.UniqueConstraint("job_id", "number"),
 )
 sa.Index("ix_attempt_ended_at", attempt.c.ended_at)
+sa.Index(
+    "ix_attempt_costs_not_before",
+    attempt.c.costs_not_before,
+    sqlite_where=attempt.c.costs_not_before.is_not(None),
+)
 
 batch_job = sa.Table(
     "batch_job",

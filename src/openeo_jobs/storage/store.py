@@ -13,7 +13,9 @@ from openeo_jobs.storage.assets import Assets
 from openeo_jobs.storage.audits import Audits
 from openeo_jobs.storage.backends import Backends
 from openeo_jobs.storage.campaigns import Campaigns
+from openeo_jobs.storage.cancellations import Cancellations
 from openeo_jobs.storage.claims import Claims
+from openeo_jobs.storage.costs import LateCosts
 from openeo_jobs.storage.creations import Creations
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import Endings
@@ -29,6 +31,9 @@ from openeo_jobs.storage.queries import Jobs
 from openeo_jobs.storage.reports import Reports
 from openeo_jobs.storage.retries import Retries
 from openeo_jobs.storage.runners import Runners
+from openeo_jobs.storage.selections import Selections
+
+_MIRRORS = (".csv", ".parquet")
 
 
 class JobStore:
@@ -42,15 +47,18 @@ class JobStore:
         self.logins = Logins(database)
         self.backends = Backends(database)
         self.jobs = Jobs(database)
+        self.selections = Selections(database)
         self.claims = Claims(database)
         self.creations = Creations(database)
         self.orphans = Orphans(database)
         self.adoptions = Adoptions(database)
         self.audits = Audits(database)
         self.progress = Progress(database)
+        self.cancellations = Cancellations(database)
         self.endings = Endings(database)
         self.assets = Assets(database)
         self.hooks = Hooks(database)
+        self.costs = LateCosts(database)
         self.failures = Failures(database)
         self.retries = Retries(database)
         self.interface = Interface(database)
@@ -73,6 +81,12 @@ class JobStore:
     def close(self) -> None:
         """Close every connection."""
         self._database.close()
+
+
+def find_database(path: str | Path) -> Path:
+    """Return the database that *path* names: itself, or the one beside a CSV or Parquet file."""
+    database = Path(path)
+    return database.with_suffix(".sqlite") if database.suffix.lower() in _MIRRORS else database
 
 
 def open_store(path: Path, *, scripts: Path | None = None) -> JobStore:

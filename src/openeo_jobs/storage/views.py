@@ -79,7 +79,10 @@ VIEWS = {
   attempt.error_message AS error_message, attempt.error_http_status AS error_http_status,
   attempt.error_code AS error_code, attempt.error_at AS error_at, attempt.costs AS costs,
   attempt.currency AS currency, {", ".join(_usage_numbers(field) for field in USAGE_COLUMNS)},
-  attempt.usage AS usage, attempt.hook_returned_at AS hook_returned_at,
+  attempt.usage AS usage, attempt.backend_created_at AS backend_created_at,
+  attempt.backend_queued_at AS backend_queued_at, attempt.backend_started_at AS backend_started_at,
+  attempt.backend_ended_at AS backend_ended_at, attempt.cancel_error AS cancel_error,
+  attempt.hook_returned_at AS hook_returned_at,
   attempt.hook_tries AS hook_tries, attempt.hook_error AS hook_error
 FROM attempt
 JOIN backend ON backend.id = attempt.backend_id
@@ -109,12 +112,15 @@ ORDER BY status_change.id""",
 FROM asset
 JOIN attempt ON attempt.id = asset.attempt_id""",
     "costs": """SELECT
-  backend.name AS backend_name, attempt.currency AS currency, count(*) AS attempts,
-  count(DISTINCT attempt.job_id) AS rows, sum(attempt.costs) AS costs,
-  sum(CASE WHEN attempt.error_class IS NOT NULL THEN attempt.costs END) AS costs_of_failed_attempts
+  backend.name AS backend_name,
+  CASE WHEN attempt.costs IS NULL THEN backend.currency ELSE attempt.currency END AS currency,
+  count(*) AS attempts, count(DISTINCT attempt.job_id) AS rows, sum(attempt.costs) AS costs,
+  sum(CASE WHEN attempt.error_class IS NOT NULL THEN attempt.costs END) AS costs_of_failed_attempts,
+  sum(attempt.costs IS NULL AND attempt.ended_at IS NOT NULL AND attempt.backend_status
+    IN ('finished', 'error', 'canceled')) AS attempts_without_costs
 FROM attempt
 JOIN backend ON backend.id = attempt.backend_id
-GROUP BY backend.name, attempt.currency""",
+GROUP BY 1, 2""",
     "failures": """SELECT
   attempt.failure_key AS message, attempt.error_class AS error_class, count(*) AS rows,
   group_concat(DISTINCT backend.name) AS backend_names, min(attempt.error_at) AS first_at,

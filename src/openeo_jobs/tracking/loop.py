@@ -13,6 +13,7 @@ from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.queries import WorkLeft
 from openeo_jobs.tracking import (
     backends,
+    canceler,
     downloader,
     endings,
     fuse,
@@ -20,6 +21,7 @@ from openeo_jobs.tracking import (
     orphans,
     owners,
     poller,
+    pricing,
     reasons,
     reconciler,
     retrier,
@@ -45,11 +47,12 @@ _RECORDERS: dict[str, Callable[[Run, Sequence[Done]], None]] = {
     "list": reconciler.record,
     "poll": poller.record,
     "start": starter.record,
-    "cancel": poller.record_cancels,
+    "cancel": canceler.record,
     "results": downloader.record_results,
     "file": downloader.record_files,
     "logs": reasons.record_error_logs,
     "hook": hooks.record,
+    "costs": pricing.record,
 }
 
 
@@ -84,11 +87,12 @@ def do_one_round(run: Run) -> None:
     polled = backends.find_polled(run)
     reconciler.reconcile(run, polled)
     poller.ask(run, polled)
+    pricing.ask(run, polled)
     backends.probe(run, polled)
     settle(run, _QUICK)
     backends.judge(run)
     backends.resume(run)
-    poller.cancel_overdue(run)
+    canceler.cancel(run, polled)
     if not run.stopping.is_set():
         caps = backends.find_caps(run)
         starter.start(run, plan_starts(_created(run), _room(run, caps)), is_fresh=False, caps=caps)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from openeo_jobs.backends.gateway import Gateway
-from openeo_jobs.errors import BackendRefusedError, JobMovedError
+from openeo_jobs.errors import BackendRefusedError
 from openeo_jobs.jobs import Job, Observation
 from openeo_jobs.policy.failures import is_about_one_job, pauses_backend
-from openeo_jobs.policy.observation import is_overdue, judge
+from openeo_jobs.policy.observation import judge
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step
 from openeo_jobs.tracking.pool import Done
@@ -47,6 +47,8 @@ def record(run: Run, results: Sequence[Done]) -> None:
             run.stats["job describe"] += 1
             run.note_success(str(job.backend_name))
             steps.append(_step(run, job, done.value))
+            if done.value.status == JobStatus.RUNNING:
+                run.told_running[job.number] = at
             continue
         if is_about_one_job(done.error):
             not_found.append(job)
@@ -60,43 +62,8 @@ def record(run: Run, results: Sequence[Done]) -> None:
     _tell(run, [step for step in steps if step.job not in moved])
 
 
-def cancel_overdue(run: Run) -> None:
-    """Cancel the jobs that have run for longer than `cancel_running_job_after`."""
-    limit = run.settings.cancel_running_after
-    if limit is None:
-        return
-    for job in run.store.jobs.of_status([JobStatus.RUNNING], runner_id=run.runner_id):
-        if not run.counts_time(str(job.backend_name)):
-            continue
-        if job.backend_name in run.gateways and is_overdue(job, at=run.now(), limit=limit):
-            try:
-                _request_cancel(run, job)
-            except JobMovedError as error:
-                log.info("%s", error)
-
-
-def _request_cancel(run: Run, job: Job) -> None:
-    if job.cancel_requested_at is None:
-        run.store.progress.request_cancel(job, at=run.now())
-        log.warning(
-            "row %d has run for more than %s: canceled", job.number, run.settings.cancel_running_after
-        )
-    run.ask("cancel", job, _stop)
-
-
-def record_cancels(run: Run, results: Sequence[Done]) -> None:
-    """Log cancellations that were refused; the backend is asked again in the next round."""
-    for done in results:
-        if done.error is not None:
-            run.log_once(("cancel", done.subject.number), "row %d: %s", done.subject.number, done.error)
-
-
 def _describe(gateway: Gateway, batch_job_id: str) -> Observation:
     return gateway.get_batch_job(batch_job_id)
-
-
-def _stop(gateway: Gateway, batch_job_id: str) -> None:
-    gateway.stop(batch_job_id)
 
 
 def _step(run: Run, job: Job, seen: Observation) -> Step:

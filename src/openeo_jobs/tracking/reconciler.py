@@ -144,7 +144,10 @@ def _release(run: Run, job: Job, decision: Release) -> None:
     """Put a job of which nothing was created back in line, or fail it where it is to blame."""
     at = run.now()
     failure = job.attempt.failure if job.attempt else None
-    if failure is None and decision.is_interruption:
+    if job.cancel_requested_at is not None:
+        log.info("row %d: %s; canceled", job.number, decision.reason)
+        run.store.creations.release(job, at=at, reason=decision.reason)
+    elif failure is None and decision.is_interruption:
         _release_interrupted(run, job, decision)
     elif failure is not None and not fails_no_row(failure):
         log.warning("row %d: start_failed: %s", job.number, failure.message)

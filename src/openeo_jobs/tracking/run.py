@@ -94,6 +94,8 @@ class Run:
     """The backends that answered 5xx in this round."""
     rounds_of_errors: Counter[str] = field(default_factory=Counter)
     """For how many rounds backends answered 5xx, and nothing else."""
+    told_running: dict[int, datetime] = field(default_factory=dict)
+    """When backends last said that rows run, by their numbers."""
     gap: Gap | None = None
     """The gap from which this run has come back, until that is told."""
     news_mark: int = 0

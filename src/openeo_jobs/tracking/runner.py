@@ -23,6 +23,8 @@ from openeo_jobs.storage.store import JobStore
 from openeo_jobs.tracking.presence import Clock, Presence
 
 BEATS_PER_LEASE = 4
+LEASE = timedelta(seconds=120)
+"""How long a runner that is not heard of counts as alive, for who does not run the campaign."""
 
 
 def describe_runner(*, at: datetime) -> Runner:
