@@ -34,7 +34,9 @@ def test_logins_that_expire_are_made_anew_by_the_callable(
         logins.append(connect_to(north)())
         return logins[-1]
 
-    manager = MultiBackendJobManager(root_dir=tmp_path / "results", max_attempts=20, **QUICK)
+    manager = MultiBackendJobManager(
+        root_dir=tmp_path / "results", max_attempts=20, max_failures_in_a_row=None, **QUICK
+    )
     manager.add_backend("north", log_in, parallel_jobs=3)
     manager.run_jobs(make_rows(8), start_job, tmp_path / "jobs.csv")
 
