@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from bench import Bench
 
-from openeo_jobs.errors import BackendAnswerError, BackendRefusedError
+from openeo_jobs.errors import BackendAnswerError, BackendRefusedError, DatabaseUnavailableError
 from openeo_jobs.jobs import ResultsStatus
 from openeo_jobs.report.attention import list_needs
 from openeo_jobs.report.commands import Commands
@@ -209,6 +209,22 @@ def test_a_file_of_another_row_is_left_as_it_is(tmp_path: Path) -> None:
     with closing(sqlite3.connect(bench.store.path)) as connection:
         ((error,),) = connection.execute("SELECT results_error FROM job WHERE id = 2").fetchall()
     assert "is a file of row 1" in error and "output_path" in error
+
+
+@pytest.mark.parametrize("method", ["record_fetched", "record_plan", "record_settled"])
+def test_files_that_arrived_while_the_database_could_not_be_used_are_fetched_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.undo()
+        raise DatabaseUnavailableError("disk I/O error")
+
+    monkeypatch.setattr(bench.store.assets, method, fail)
+    with pytest.raises(DatabaseUnavailableError):
+        bench.round(60)
+    for _ in range(3):
+        bench.round(60)
+    assert bench.job().results_status is ResultsStatus.DOWNLOADED
 
 
 def test_results_that_expire_and_are_not_here_are_told_of(bench: Bench) -> None:

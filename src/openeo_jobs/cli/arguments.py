@@ -17,9 +17,9 @@ _PATH = (
 )
 _LOGINS = (
     "Backends are asked without asking you: with OPENEO_AUTH_METHOD=client_credentials and the client "
-    "credentials of the environment, else with the login that openEO's client has stored. One that cannot be "
-    "asked reads 'not checked'."
+    "credentials of the environment, else with the login that openEO's client has stored."
 )
+_NOT_CHECKED = "One that cannot be asked reads 'not checked'."
 _LOGINS_TO_CANCEL = (
     "A process that runs the campaign asks the backends. Where none does, this command does, with the logins "
     "that `openeo-jobs audit` uses, and the next run does what is left."
@@ -192,7 +192,7 @@ def _add_orphans(commands: Any) -> None:
 
 def _add_audit(commands: Any) -> None:
     text = "is anything wrong? the database, and what the backends list; exit code 1 if so"
-    parser = _add(commands, "audit", text, epilog=f"{_PATH} {_LOGINS}")
+    parser = _add(commands, "audit", text, epilog=f"{_PATH} {_LOGINS} {_NOT_CHECKED}")
     _add_path(parser)
     parser.add_argument("--offline", action="store_true", help="ask no backend: check the database alone")
     _add_json(parser)
