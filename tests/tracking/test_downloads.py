@@ -225,6 +225,7 @@ def test_files_that_arrived_while_the_database_could_not_be_used_are_fetched_aga
     for _ in range(3):
         bench.round(60)
     assert bench.job().results_status is ResultsStatus.DOWNLOADED
+    assert {state for _, state, _ in view(bench)} == {"downloaded"}
 
 
 def test_results_that_expire_and_are_not_here_are_told_of(bench: Bench) -> None:

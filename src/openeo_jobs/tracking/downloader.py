@@ -206,11 +206,11 @@ def _record_files(run: Run, transfer: Transfer, results: Sequence[Done]) -> None
     missing = {done.subject[1]: done.error for done in results if done.error is not None}
     left = {id_ for id_, error in missing.items() if isinstance(error, DownloadInterruptedError)}
     failed = {id_: str(error) for id_, error in missing.items() if id_ not in left}
+    if fetched or failed:
+        run.store.assets.record_fetched(transfer.job, fetched, failed, at=run.now())
     transfer.waiting -= fetched.keys() | missing.keys()
     transfer.brings = transfer.brings or bool(fetched)
     transfer.is_left = transfer.is_left or bool(left)
-    if fetched or failed:
-        run.store.assets.record_fetched(transfer.job, fetched, failed, at=run.now())
     if not transfer.waiting:
         _conclude(run, transfer)
 
