@@ -13,7 +13,9 @@ from zygote import zygote
 from campaigning import QUICK
 from openeo_jobs.simulator import Simulator
 
-collect_ignore = [] if sys.platform == "linux" else ["test_kill_matrix.py", "test_soak.py"]  # they fork
+collect_ignore = (
+    [] if sys.platform == "linux" else ["test_kill_matrix.py", "test_soak.py", "test_cut_downloads.py"]
+)  # they fork
 
 
 @pytest.fixture(scope="module")
