@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 from bench import Bench
 
-from openeo_jobs.errors import BackendAnswerError, BackendRefusedError, DatabaseUnavailableError
+from openeo_jobs.backends.fetching import Terms
+from openeo_jobs.errors import (
+    BackendAnswerError,
+    BackendRefusedError,
+    DatabaseUnavailableError,
+    DownloadInterruptedError,
+)
 from openeo_jobs.jobs import ResultsStatus
 from openeo_jobs.report.attention import list_needs
 from openeo_jobs.report.commands import Commands
@@ -242,6 +248,30 @@ def test_results_that_expire_and_are_not_here_are_told_of(bench: Bench) -> None:
     bench.round(120)
     overview = bench.store.reports.overview()
     assert overview is not None and overview.expiring == []
+
+
+def test_a_stale_owner_neither_tells_what_a_part_holds_nor_gives_it_its_name(bench: Bench) -> None:
+    finish(bench, files={"a.tif": b"a"})
+    other = bench.join()
+    refused: list[bool] = []
+
+    def lose_the_row(batch_job_id: str, path: Path, terms: Terms) -> Any:
+        terms.begins('"v1"', 1)
+        terms.ends()
+        with closing(sqlite3.connect(bench.store.path)) as connection:
+            connection.execute("UPDATE job SET owner_id = ?", (other.run.runner_id,))
+            connection.commit()
+        for tell in (lambda: terms.begins('"v2"', 2), terms.ends):
+            with pytest.raises(DownloadInterruptedError):
+                tell()
+            refused.append(True)
+        raise DownloadInterruptedError("left")
+
+    bench.gateway.fetch = lose_the_row  # type: ignore[assignment]
+    bench.round(60)
+    assert refused == [True, True]
+    with closing(sqlite3.connect(bench.store.path)) as connection:
+        assert connection.execute("SELECT part_version FROM asset").fetchall() == [('"v1"',)]
 
 
 def test_results_are_asked_for_only_as_fast_as_files_arrive(tmp_path: Path) -> None:
