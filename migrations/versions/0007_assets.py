@@ -22,5 +22,10 @@ def upgrade() -> None:
         sa.Column("part_boot_id", sa.Text),
     ):
         op.add_column("asset", column)
+    # Until now paths began where the script ran; from now on at the folder of the database, or at the root.
+    op.execute(
+        "UPDATE asset SET path = (SELECT folder FROM runner ORDER BY id DESC LIMIT 1) || '/' || path "
+        "WHERE path NOT LIKE '/%' AND path NOT LIKE '_:%' AND EXISTS (SELECT 1 FROM runner)"
+    )
     op.create_index("ix_asset_path", "asset", ["path"], unique=False)
     op.add_column("attempt", sa.Column("results_expire_at", INSTANT))

@@ -101,7 +101,7 @@ def cancel_rows(
 def is_alive(store: JobStore) -> bool:
     """Say whether a process runs the campaign now."""
     is_dead = make_judge(now=_now, lease=LEASE)
-    return any(not is_dead(runner) for runner in store.runners.open())
+    return any(runner.is_run and not is_dead(runner) for runner in store.runners.open())
 
 
 def check_statuses(words: Iterable[str]) -> list[JobStatus]:

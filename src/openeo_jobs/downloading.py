@@ -77,7 +77,7 @@ def download(
         )
     for name in caps.keys() & connections.keys():
         manager.add_backend(name, connections[name], parallel_jobs=caps[name])
-    with begin(manager, Call(start_job=_start_nothing, job_db=database)) as run:
+    with begin(manager, Call(start_job=_start_nothing, job_db=database, starts_jobs=False)) as run:
         return _fetch(run, chosen, tell)
 
 
@@ -94,6 +94,7 @@ class _Fetcher(MultiBackendJobManager):
 def _fetch(run: Run, chosen: Sequence[Job], tell: Callable[[int, int], None]) -> Downloaded:
     with Stopper(run.stop, patience_seconds=loop.FAREWELL_SECONDS) as stopper:
         loop.connect_all(run)
+        loop.await_logins(run)
         mine = run.store.owners.take(run.runner_id, chosen)
         run.store.assets.record_missing(mine)
         refetch.fetch_all(run, tell=lambda left: tell(len(mine) - left, len(mine)))
@@ -139,8 +140,8 @@ def _choose(store: JobStore, named: Sequence[int] | None) -> list[Job]:
 
 def _has_all(job: Job, files: Sequence[Asset]) -> bool:
     """Say whether the results of a row are on disk."""
-    here = [asset for asset in files if asset.state is AssetState.DOWNLOADED]
-    return job.results_status is ResultsStatus.DOWNLOADED and all(map(is_here, here))
+    wanted = [asset for asset in files if asset.state is not AssetState.NOT_WANTED]
+    return job.results_status is ResultsStatus.DOWNLOADED and all(map(is_here, wanted))
 
 
 def _find_root(store: JobStore, *, is_free_to_choose: bool) -> Path:

@@ -288,3 +288,8 @@ class Runner:
     last_round_at: datetime | None = None
     ended_at: datetime | None = None
     id: int | None = None
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it does rounds; a command that fetches results is no run."""
+        return self.last_round_at is not None

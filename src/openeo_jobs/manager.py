@@ -265,8 +265,7 @@ class MultiBackendJobManager:
             loop.do_one_round(self._run)
             return
         with begin(self, Call(start_job=start_job, job_db=job_db)) as run:
-            loop.do_one_round(run)
-            loop.say_farewell(run, patience_seconds=loop.FAREWELL_SECONDS)
+            loop.do_single_round(run)
             for name, number in run.stats.items() if stats is not None else ():
                 stats[name] = stats.get(name, 0) + number
 

@@ -49,6 +49,7 @@ class Call:
     job_db: Any
     output_file: str | Path | None = None
     given: Given = field(default_factory=Given)
+    starts_jobs: bool = True
 
 
 @contextmanager
@@ -83,11 +84,13 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
         try:
             manager._code = code
             settle_endings(store, has_hook=code.has_hook, folder_of=code.job_folder, at=now())
-            check_anything_can_run(store, manager.backends, runner_id=presence.runner_id)
+            if call.starts_jobs:
+                check_anything_can_run(store, manager.backends, runner_id=presence.runner_id)
             manager._run = _make_run(manager, code, store, campaign, presence, settings)
             yield manager._run
         finally:
             if manager._run is not None:
+                manager._run.stop()  # what its threads have not begun does not begin any more
                 manager._run.pool.close()
             manager._run = manager._code = None
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from openeo_jobs.backends.texts import without_query
+from openeo_jobs.backends.texts import storable, without_query
 from openeo_jobs.policy.tags import without_tag
 
-_OF_THE_BACKEND = frozenset({"self", "root", "parent", "child", "collection", "item", "items"})
+_OF_THE_BACKEND = frozenset({"self", "canonical", "root", "parent", "child", "collection", "item", "items"})
 """Relations of links that lead back to the backend, where a STAC client would follow them."""
 
 
@@ -22,9 +22,9 @@ def make_local(document: Mapping[str, Any], filenames: Mapping[str, str]) -> dic
     assets = document.get("assets")
     if isinstance(assets, dict):
         local["assets"] = {
-            name: {**local["assets"][name], "href": f"./{filenames[name]}"}
+            name: {**local["assets"][name], "href": f"./{filenames[storable(name)]}"}
             for name in assets
-            if name in filenames
+            if storable(name) in filenames
         }
     links = local.get("links")
     kept = [link for link in links if _is_kept(link)] if isinstance(links, list) else []

@@ -13,9 +13,9 @@ from openeo_jobs.backends.logs import get_error_logs, get_last_log_line
 from openeo_jobs.backends.observations import observation_in
 from openeo_jobs.backends.results import get_results
 from openeo_jobs.backends.transport import Transport
-from openeo_jobs.errors import BackendRefusedError
+from openeo_jobs.errors import BackendAnswerError, BackendRefusedError, BackendUnavailableError
 from openeo_jobs.jobs import ErrorClass, Listing, Observation
-from openeo_jobs.policy.failures import classify
+from openeo_jobs.policy.failures import AWAY, classify
 
 if TYPE_CHECKING:
     import openeo
@@ -77,8 +77,9 @@ class OpenEOGateway:
         """Return the user id of `GET /me`; None where there is no such endpoint, or no id in its answer."""
         try:
             user_id = self._transport.get_json(self._transport.url_of("me")).get("user_id")
-        except BackendRefusedError as error:
-            if classify(error) is ErrorClass.PERMANENT:
+        except (BackendRefusedError, BackendUnavailableError, BackendAnswerError) as error:
+            is_there = error.http_status is not None and error.http_status not in AWAY
+            if is_there and classify(error) in (ErrorClass.PERMANENT, ErrorClass.TRANSIENT):
                 return None
             raise
         return user_id if isinstance(user_id, str) and user_id else None

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from openeo_jobs.assets import RESULTS_FILENAME, Offer, Results
 from openeo_jobs.backends.checks import size_in
+from openeo_jobs.backends.dates import read_instant
 from openeo_jobs.backends.filenames import assign_filenames
 from openeo_jobs.backends.roots import resolved
-from openeo_jobs.backends.texts import without_query
+from openeo_jobs.backends.texts import storable, without_query
 from openeo_jobs.backends.transport import Transport
 from openeo_jobs.errors import BackendAnswerError
 
@@ -44,6 +45,8 @@ def _assets_in(document: Mapping[str, Any], batch_job_id: str) -> dict[str, Mapp
     for key, asset in assets.items():
         if not isinstance(asset, dict) or not isinstance(asset.get("href"), str):
             raise BackendAnswerError(f"asset {key!r:.80} of {batch_job_id} has no href")
+    if len({storable(key) for key in assets}) < len(assets):
+        raise BackendAnswerError(f"assets of {batch_job_id} have names that cannot be told apart")
     return assets
 
 
@@ -55,7 +58,7 @@ def _offer(url: str, name: str, asset: Mapping[str, Any], filename: str) -> Offe
     multihash = asset.get("file:checksum") or asset.get("checksum:multihash")
     is_elsewhere = href.partition("://")[0].lower() in _OBJECT_STORES
     return Offer(
-        name=name,
+        name=storable(name),
         filename=filename,
         url=href,
         media_type=media_type if isinstance(media_type, str) else None,
@@ -68,12 +71,5 @@ def _offer(url: str, name: str, asset: Mapping[str, Any], filename: str) -> Offe
 def _expiry_in(document: Mapping[str, Any]) -> datetime | None:
     """Return when the files expire: `expires`, of the document or its properties (STAC, timestamps)."""
     properties = document.get("properties")
-    for members in (properties, document):
-        text = members.get("expires") if isinstance(members, dict) else None
-        if isinstance(text, str):
-            try:
-                instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
-                return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
-            except (ValueError, OverflowError):  # none, or one beyond the year 9999
-                continue
-    return None
+    members = (properties if isinstance(properties, dict) else {}, document)
+    return next((at for one in members if (at := read_instant(one.get("expires"))) is not None), None)

@@ -20,6 +20,13 @@ _REPLACEMENTS = (
     (re.compile(r"\beyJ[\w-]{8,}(?:\.[\w-]*)*"), "..."),
     (re.compile(r"//[^/\s@]+@"), "//"),
 )
+_SECRET_SEGMENT = re.compile(r"/[0-9a-fA-F]{32,}(?=/|$)")
+"""A key that signs a link in its path, as openeo-python-driver does it."""
+
+
+def storable(text: str) -> str:
+    """Return *text* as a database can hold it: what UTF-8 cannot is written with backslashes."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def tidied(text: str) -> str:
@@ -34,7 +41,7 @@ def tidied(text: str) -> str:
 
 def place_of(method: str | None, url: str | None) -> str:
     """Name a request by its method and path, shortened, without the query, which may be signed."""
-    path = path_of(url or "") or "/"
+    path = _SECRET_SEGMENT.sub("/...", path_of(url or "")) or "/"
     return f"{method or 'GET'} {path if len(path) <= MAX_LENGTH else path[: MAX_LENGTH - 3] + '...'}"
 
 
@@ -44,6 +51,6 @@ def path_of(url: str) -> str:
 
 
 def without_query(url: str) -> str:
-    """Return *url* without what may be secret: its query, its fragment, its user and password."""
-    bare = re.split(r"[?#]", url, maxsplit=1)[0]
+    """Return *url* without what may be secret: its query, fragment, user, password, and keys in its path."""
+    bare = _SECRET_SEGMENT.sub("/...", re.split(r"[?#]", url, maxsplit=1)[0])
     return re.sub(r"//[^/@]*@", "//", bare, count=1)

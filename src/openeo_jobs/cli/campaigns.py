@@ -54,7 +54,7 @@ def open_campaign(place: Place) -> tuple[JobStore, Overview]:
 def find_alive(overview: Overview) -> list[Runner]:
     """Return the runners that run the campaign now."""
     is_dead = make_judge(now=read_clock, lease=LEASE)
-    return [runner for runner in overview.runners if not is_dead(runner)]
+    return [runner for runner in overview.runners if runner.is_run and not is_dead(runner)]
 
 
 def read_clock() -> datetime:

@@ -35,4 +35,5 @@ def is_unfetched(job: Job) -> bool:
     """Say whether results or the reason of a failure are still to come, so that a hook would be too early."""
     if job.status is JobStatus.ERROR:
         return job.attempt is not None and job.attempt.failure is None
-    return job.results_status in (ResultsStatus.PENDING, ResultsStatus.DOWNLOADING)
+    is_pending = job.results_status in (ResultsStatus.PENDING, ResultsStatus.DOWNLOADING)
+    return job.status is JobStatus.FINISHED and is_pending

@@ -13,8 +13,9 @@ from openeo_jobs.assets import Asset, AssetState, Fetched, Part
 from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Job, ResultsStatus
 from openeo_jobs.status import JobStatus
-from openeo_jobs.storage.changes import check_owned
+from openeo_jobs.storage.changes import check_unmoved
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.logins import is_within_reach
 from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, job_from, update_each
 from openeo_jobs.storage.runners import is_free_or_of
 from openeo_jobs.storage.schema import asset, attempt, job
@@ -39,18 +40,26 @@ class Assets:
             return _of(connection, attempt_of(each).id, self._root)
 
     def downloaded(self, runner_id: int) -> list[tuple[Job, list[Asset]]]:
-        """Return the jobs whose results are on disk, with their files; not those of other live runners."""
-        select = SELECT_JOBS.where(job.c.results_status == ResultsStatus.DOWNLOADED, is_free_or_of(runner_id))
+        """Return the jobs whose results are on disk, with the files that are wanted there.
+
+        Those of other live runners are left out, and those of other accounts.
+        """
+        select = SELECT_JOBS.where(
+            *(job.c.status == JobStatus.FINISHED, job.c.results_status == ResultsStatus.DOWNLOADED),
+            *(is_free_or_of(runner_id), is_within_reach(runner_id)),
+        )
         with self._database.reading() as connection:
             jobs = connection.execute(select.order_by(job.c.id)).all()
-        here = self.by_attempt(AssetState.DOWNLOADED)
+        here = self.by_attempt(wanted=True)
         return [(each, here.get(attempt_of(each).id, [])) for each in map(job_from, jobs)]
 
-    def by_attempt(self, *states: AssetState) -> dict[int, list[Asset]]:
-        """Return all files, or those in *states*, by the ids of their attempts."""
+    def by_attempt(self, *, wanted: bool = False) -> dict[int, list[Asset]]:
+        """Return all files, or those that are *wanted*, by the ids of their attempts."""
         select = sa.select(asset).order_by(asset.c.id)
+        if wanted:
+            select = select.where(asset.c.state != AssetState.NOT_WANTED)
         with self._database.reading() as connection:
-            rows = connection.execute(select.where(asset.c.state.in_(states)) if states else select).all()
+            rows = connection.execute(select).all()
         found: dict[int, list[Asset]] = {}
         for row in rows:
             found.setdefault(row.attempt_id, []).append(_asset_from(row, self._root))
@@ -83,7 +92,7 @@ class Assets:
         """
         attempt_id = attempt_of(each).id
         with self._database.writing() as connection:
-            check_owned(connection, each)
+            check_unmoved(connection, each)
             _check_places(connection, each, planned, self._root)
             known = {one.id: one for one in _of(connection, attempt_id, self._root)}
             kept = {one.id for one in planned}
@@ -110,7 +119,7 @@ class Assets:
             "announced_size": size,
         }
         with self._database.writing() as connection:
-            check_owned(connection, each)
+            check_unmoved(connection, each)
             connection.execute(sa.update(asset).where(asset.c.id == asset_id).values(values))
 
     def record_fetched(
@@ -123,7 +132,7 @@ class Assets:
             for id_, one in fetched.items()
         ]
         with self._database.writing() as connection:
-            check_owned(connection, each)
+            check_unmoved(connection, each)
             if rows:
                 connection.execute(_ARRIVED.values(here), rows)
             if failed:
@@ -134,7 +143,7 @@ class Assets:
     def record_settled(self, each: Job, results_status: ResultsStatus) -> None:
         """Store that all results are on disk, or that none are wanted there."""
         with self._database.writing() as connection:
-            check_owned(connection, each)
+            check_unmoved(connection, each)
             _settle(connection, each, results_status)
 
     def record_downloaded(self, each: Job, assets: Sequence[Asset], *, at: datetime) -> None:
@@ -146,7 +155,7 @@ class Assets:
             for one in assets
         ]
         with self._database.writing() as connection:
-            check_owned(connection, each)
+            check_unmoved(connection, each)
             connection.execute(sa.delete(asset).where(asset.c.attempt_id == attempt_id))
             if rows:
                 connection.execute(sa.insert(asset), rows)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from openeo_jobs.status import ENDED
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.logins import is_within_reach
 from openeo_jobs.storage.runners import is_free_or_of
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job
 
@@ -61,7 +62,7 @@ class LateCosts:
     ) -> list[Unpriced]:
         """Return up to *limit* attempts whose costs are to be asked for now, superseded ones included.
 
-        Those of rows that another live runner acts on are its business.
+        Those of rows that another live runner acts on are its business, those of other accounts are theirs.
         """
         select = (
             sa.select(
@@ -73,7 +74,9 @@ class LateCosts:
             .join(batch_job, batch_job.c.id == attempt.c.chosen_id)
             .where(attempt.c.costs_not_before <= at, attempt.c.costs.is_(None))
             .where(attempt.c.ended_at.is_not(None), batch_job.c.batch_job_id.is_not(None))
-            .where(backend.c.name.in_(list(backend_names)), is_free_or_of(runner_id))
+            .where(
+                backend.c.name.in_(list(backend_names)), is_free_or_of(runner_id), is_within_reach(runner_id)
+            )
             .order_by(attempt.c.costs_not_before, attempt.c.id)
             .limit(limit)
         )

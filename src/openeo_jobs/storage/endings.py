@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED, Actor, JobStatus
 from openeo_jobs.storage.attempts import make_unexplained_failure
-from openeo_jobs.storage.changes import check_owned
+from openeo_jobs.storage.changes import check_unmoved
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, failure_values, job_from, update_each
 from openeo_jobs.storage.runners import is_free
@@ -80,12 +80,12 @@ class Endings:
     def record_failure(self, each: Job, failure: Failure) -> None:
         """Store why the batch job failed."""
         with self._database.writing() as connection:
-            check_owned(connection, each)
+            check_unmoved(connection, each)
             update_each(connection, attempt, [attempt_of(each).id], **failure_values(failure))
 
     def _set_job(self, each: Job, **values: Any) -> None:
         with self._database.writing() as connection:
-            check_owned(connection, each)
+            check_unmoved(connection, each)
             _set_job(connection, each, **values)
 
 
@@ -95,7 +95,10 @@ def is_open() -> sa.ColumnElement[bool]:
         job.c.status.in_(sorted(ENDED)),
         job.c.attempt_id.is_not(None),
         sa.or_(
-            job.c.results_status.in_([ResultsStatus.PENDING, ResultsStatus.DOWNLOADING]),
+            sa.and_(
+                job.c.status == JobStatus.FINISHED,
+                job.c.results_status.in_([ResultsStatus.PENDING, ResultsStatus.DOWNLOADING]),
+            ),
             sa.and_(
                 attempt.c.hook_returned_at.is_(None),
                 job.c.results_status.is_distinct_from(ResultsStatus.FAILED),

@@ -14,7 +14,7 @@ from openeo_jobs.status import Actor, JobStatus
 from openeo_jobs.storage.changes import change_status
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, job_from
-from openeo_jobs.storage.runners import is_free_or_of
+from openeo_jobs.storage.runners import is_free_or_of, is_run
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job, runner, status_change
 
 
@@ -110,7 +110,7 @@ class Failures:
 _INSTANT = attempt.c.began_at.type
 _EVER = sa.literal("", sa.Text)
 _BEGAN_HERE = sa.and_(
-    attempt.c.began_at >= sa.select(sa.func.max(runner.c.started_at)).scalar_subquery(),
+    attempt.c.began_at >= sa.select(sa.func.max(runner.c.started_at)).where(is_run()).scalar_subquery(),
     attempt.c.began_at >= sa.func.coalesce(sa.bindparam("after", type_=_INSTANT), _EVER),
 )
 """Only attempts since the latest run began: with a script that was mended, all get a new try."""

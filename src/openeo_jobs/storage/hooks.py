@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import HookStatus, Job, ResultsStatus
 from openeo_jobs.status import ENDED, JobStatus
-from openeo_jobs.storage.changes import check_owned, check_unmoved
+from openeo_jobs.storage.changes import check_unmoved
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, job_from, load, update_each
 from openeo_jobs.storage.schema import attempt, job
@@ -68,7 +68,7 @@ class Hooks:
 
     def _set(self, each: Job, **values: Any) -> None:
         with self._database.writing() as connection:
-            check_owned(connection, each)
+            check_unmoved(connection, each)
             connection.execute(sa.update(attempt).where(attempt.c.id == attempt_of(each).id).values(values))
 
 

@@ -124,6 +124,12 @@ def account_of(runner_id: int | None, backend_id: int) -> sa.ScalarSelect[str | 
     return sa.select(login.c.account).where(its).scalar_subquery()
 
 
+def account_of_owner(runner_id: int | None) -> sa.ScalarSelect[str | None]:
+    """Return the account of a runner on the backend of the attempt; NULL where that is not known."""
+    its = sa.and_(login.c.runner_id == runner_id, login.c.backend_id == attempt.c.backend_id)
+    return sa.select(login.c.account).where(its).correlate(attempt).scalar_subquery()
+
+
 def _has_login(
     *conditions: sa.ColumnElement[bool], attempts: sa.FromClause = attempt
 ) -> sa.ColumnElement[bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,9 +14,10 @@ from openeo_jobs.jobs import ErrorClass, Failure, Job, ResultsStatus
 from openeo_jobs.status import ENDED, STARTED, JobStatus
 from openeo_jobs.storage.assets import make_pending
 from openeo_jobs.storage.cancellations import is_cancel_requested
-from openeo_jobs.storage.changes import change_status, is_owned
+from openeo_jobs.storage.changes import change_status, check_unmoved, is_owned
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
+from openeo_jobs.storage.logins import account_of_owner
 from openeo_jobs.storage.rows import attempt_of, failure_values, load, update_each
 from openeo_jobs.storage.schema import attempt, backend, batch_job
 
@@ -112,6 +113,9 @@ class Progress:
 
 
 _INSTANT = attempt.c.not_found_since.type
+_NO_FAILURE = dict.fromkeys(
+    ("error_class", "error_message", "error_http_status", "error_code", "error_at", "failure_key")
+)
 _CURRENCY = sa.select(backend.c.currency).where(backend.c.id == attempt.c.backend_id).scalar_subquery()
 
 
@@ -128,6 +132,8 @@ def _record(connection: sa.Connection, step: Step, *, at: datetime) -> None:
     if "costs" in changed:
         changed["currency"] = _CURRENCY
     if changed:
+        check_unmoved(connection, replace(step.job, status=step.status))
+        changed["account"] = sa.func.coalesce(attempt.c.account, account_of_owner(step.job.owner_id))
         connection.execute(sa.update(attempt).where(attempt.c.id == attempt_of(step.job).id).values(changed))
     if step.may_start_again:
         _set_batch_job(connection, step.job, start_sent_at=None, vain_starts=batch_job.c.vain_starts + 1)
@@ -155,9 +161,13 @@ def _attempt_changes(step: Step, *, at: datetime) -> dict[str, Any]:
         # The hook of another end is due.
         new |= {"hook_returned_at": None, "hook_error": None, "hook_failed_runner_id": None}
         new |= {"hook_tries": 0, "hook_not_before": None}
-    changed = {name: value for name, value in new.items() if value != getattr(old, name)}
+    changed = {
+        name: value for name, value in new.items() if name in _NO_FAILURE or value != getattr(old, name)
+    }
     if "ended_at" in changed and step.costs is None and old.costs is None:
         changed["costs_not_before"] = at
+    if step.job.status in ENDED - {step.status} and old.failure is not None:
+        changed |= _NO_FAILURE
     return changed | (failure_values(step.failure) if step.failure is not None else {})
 
 

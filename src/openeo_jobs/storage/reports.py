@@ -22,7 +22,7 @@ from openeo_jobs.storage.hooks import count_by_hook, has_failed, is_hook_awaited
 from openeo_jobs.storage.logins import Stranded, select_stranded
 from openeo_jobs.storage.orphans import Orphan, select_open
 from openeo_jobs.storage.rows import backend_from, runner_from
-from openeo_jobs.storage.runners import find_open
+from openeo_jobs.storage.runners import find_open, is_run
 from openeo_jobs.storage.schema import asset, attempt, backend, batch_job, campaign, job, runner
 
 
@@ -105,7 +105,9 @@ class Reports:
             by_results = _counts(connection, job.c.results_status, free, job.c.status == JobStatus.FINISHED)
             by_user_status = _counts(connection, job.c.user_status, ~free)
             assets, assets_size = _files(connection)
-            last = connection.execute(sa.select(runner).order_by(runner.c.id.desc()).limit(1)).first()
+            last = connection.execute(
+                sa.select(runner).where(is_run()).order_by(runner.c.id.desc()).limit(1)
+            ).first()
             return Overview(
                 uid=head.uid,
                 created_at=head.created_at,
@@ -203,6 +205,9 @@ def _texts(
 
 def _waiting(connection: sa.Connection) -> list[tuple[int, str]]:
     return _texts(connection, job.c.needs_person_reason, job.c.needs_person_since.is_not(None))
+
+
+_LATEST_RUN = sa.select(runner).where(is_run()).order_by(runner.c.id.desc()).limit(1)
 
 
 def _files(connection: sa.Connection) -> tuple[int, int]:

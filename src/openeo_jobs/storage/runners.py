@@ -93,6 +93,11 @@ def is_in_charge(connection: sa.Connection, runner_id: int) -> bool:
     return connection.execute(select).first() is not None
 
 
+def is_run() -> sa.ColumnElement[bool]:
+    """Return the condition for a runner that does rounds; a command that fetches results is no run."""
+    return runner.c.last_round_at.is_not(None)
+
+
 def is_free() -> sa.ColumnElement[bool]:
     """Return the condition for a job that nobody acts on: it has no owner, or one that has ended."""
     acts = sa.exists().where(runner.c.id == job.c.owner_id, runner.c.ended_at.is_(None)).correlate(job)

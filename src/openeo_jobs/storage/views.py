@@ -116,15 +116,16 @@ JOIN attempt ON attempt.id = asset.attempt_id""",
   CASE WHEN attempt.costs IS NULL THEN backend.currency ELSE attempt.currency END AS currency,
   count(*) AS attempts, count(DISTINCT attempt.job_id) AS rows, sum(attempt.costs) AS costs,
   sum(CASE WHEN attempt.error_class IS NOT NULL THEN attempt.costs END) AS costs_of_failed_attempts,
-  sum(attempt.costs IS NULL AND attempt.ended_at IS NOT NULL AND attempt.backend_status
-    IN ('finished', 'error', 'canceled')) AS attempts_without_costs
+  coalesce(sum(attempt.costs IS NULL AND attempt.ended_at IS NOT NULL AND attempt.chosen_id IS NOT NULL
+    AND attempt.backend_status IN ('finished', 'error', 'canceled')), 0) AS attempts_without_costs
 FROM attempt
 JOIN backend ON backend.id = attempt.backend_id
 GROUP BY 1, 2""",
     "failures": """SELECT
   attempt.failure_key AS message, attempt.error_class AS error_class, count(*) AS rows,
   group_concat(DISTINCT backend.name) AS backend_names, min(attempt.error_at) AS first_at,
-  max(attempt.error_at) AS last_at, min(job.id) AS first_job, sum(attempt.costs) AS costs
+  max(attempt.error_at) AS last_at, min(job.id) AS first_job,
+  CASE WHEN count(DISTINCT attempt.currency) < 2 THEN sum(attempt.costs) END AS costs
 FROM job
 JOIN attempt ON attempt.id = job.attempt_id
 JOIN backend ON backend.id = attempt.backend_id

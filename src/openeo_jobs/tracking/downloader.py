@@ -216,6 +216,8 @@ def _record_files(run: Run, transfer: Transfer, results: Sequence[Done]) -> None
     transfer.waiting -= fetched.keys() | missing.keys()
     transfer.brings = transfer.brings or bool(fetched)
     transfer.is_left = transfer.is_left or bool(left)
+    # Also those of files that were on their way for a transfer that was forgotten.
+    transfer.errors += [missing[id_] for id_ in failed if missing[id_] not in transfer.errors]
     if not transfer.waiting:
         _conclude(run, transfer)
 

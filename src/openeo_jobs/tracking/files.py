@@ -80,7 +80,9 @@ def fetch(gateway: Gateway, offer: Offer, asset: Asset, terms: Terms) -> Fetched
 
 
 def is_here(asset: Asset) -> bool:
-    """Say whether a file is where it was left, and as long."""
+    """Say whether a file is where it was left, and as long; one that has never arrived is not."""
+    if asset.state is not AssetState.DOWNLOADED:
+        return False
     try:
         return asset.path.stat().st_size == asset.size
     except OSError:

@@ -64,10 +64,10 @@ def keep_going(run: Run, do_round: Callable[[], None]) -> None:
     has_checked, trouble = False, Trouble(run)
     while not run.stopping.is_set():
         try:
-            if not has_checked:
+            do_round()
+            if not has_checked:  # what the logins of this run can reach is known by now
                 downloader.check_files(run)
                 has_checked = True
-            do_round()
             trouble.end()
             run.stats["run_jobs loop"] += 1
             if not work_left(run):
@@ -107,6 +107,15 @@ def do_one_round(run: Run) -> None:
         owners.conclude_return(run)
     run.news_mark = run.store.news.mark()
     mirror(run)
+
+
+def do_single_round(run: Run) -> None:
+    """Do a round that no other follows: what it has begun goes on to its end, if that comes in time."""
+    do_one_round(run)
+    for _ in range(2):  # what was fetched lets hooks be called
+        drain(run, FAREWELL_SECONDS)
+        _finish(run)
+    say_farewell(run, patience_seconds=FAREWELL_SECONDS)
 
 
 def settle(run: Run, kinds: frozenset[str]) -> None:
@@ -201,7 +210,7 @@ def _sleep(run: Run, length: timedelta) -> None:
             return
         if results:
             record(run, results)
-            if _are_files(results) and not run.transfers.has_room(at=run.now()):
+            if _go_on(run, results):
                 continue
             _finish(run)
             if not work_left(run):
@@ -216,6 +225,12 @@ def connect_all(run: Run) -> None:
     backends.connect(run)
     settle(run, _CONNECTING)
     while not run.gateways and run.pool.kinds_under_way() & _CONNECTING and not run.stopping.is_set():
+        record(run, run.pool.collect(run.settings.patience.total_seconds()))
+
+
+def await_logins(run: Run) -> None:
+    """Wait until every login that is under way has come to its end."""
+    while run.pool.kinds_under_way() & _CONNECTING and not run.stopping.is_set():
         record(run, run.pool.collect(run.settings.patience.total_seconds()))
 
 
@@ -236,9 +251,12 @@ def _room(run: Run, caps: Mapping[str, int]) -> dict[str, int]:
     return {name: cap - started.get(name, 0) for name, cap in caps.items()}
 
 
-def _are_files(results: Sequence[Done]) -> bool:
-    """Say whether nothing but files has arrived: nothing begins for that while others wait."""
-    return all(done.kind == "file" for done in results)
+def _go_on(run: Run, results: Sequence[Done]) -> bool:
+    """Say whether nothing but files and hooks is done, and enough of them wait: nothing begins for that."""
+    kinds = {done.kind for done in results}
+    has_files = "file" not in kinds or not run.transfers.has_room(at=run.now())
+    has_hooks = "hook" not in kinds or "hook" in run.pool.kinds_under_way()
+    return kinds <= {"file", "hook"} and has_files and has_hooks
 
 
 def _is_answer(done: Done) -> bool:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Sequence
 from functools import partial
 
 from openeo_jobs.errors import BackendError
-from openeo_jobs.jobs import Observation
+from openeo_jobs.jobs import ErrorClass, Observation
 from openeo_jobs.policy.costs import next_ask
+from openeo_jobs.policy.failures import classify
 from openeo_jobs.storage.costs import Answer, Unpriced
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log
@@ -38,16 +39,18 @@ def record(run: Run, results: Sequence[Done]) -> None:
             run.suspect(done.subject.backend_name, done.error)
             if not isinstance(done.error, BackendError):
                 log.warning("costs of %s not read: %s", done.subject.batch_job_id, done.error)
-        answers.append(_make_answer(run, done.subject, done.value))
+        is_answer = done.error is None or classify(done.error) is ErrorClass.PERMANENT
+        answers.append(_make_answer(run, done.subject, done.value, is_answer=is_answer))
     run.store.costs.record(answers)
 
 
-def _make_answer(run: Run, unpriced: Unpriced, seen: Observation | None) -> Answer:
+def _make_answer(run: Run, unpriced: Unpriced, seen: Observation | None, *, is_answer: bool) -> Answer:
+    """Say what is stored; what is no answer of the batch job is never the last time that it is asked."""
     if seen is not None and seen.costs is not None:
         return Answer(unpriced=unpriced, costs=seen.costs, usage=seen.usage)
     again_at = next_ask(
         unpriced.tries + 1,
-        ended_at=unpriced.ended_at,
+        ended_at=unpriced.ended_at if is_answer else run.now(),
         at=run.now(),
         poll_sleep=run.settings.poll_sleep,
         chance=run.take_chance(),

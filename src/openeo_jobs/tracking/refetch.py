@@ -8,6 +8,7 @@ from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import Job
 from openeo_jobs.policy.downloads import is_download_due
 from openeo_jobs.policy.endings import is_unfetched
+from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking import backends, downloader, loop
 from openeo_jobs.tracking.run import Run, log
 
@@ -23,7 +24,11 @@ def fetch_all(run: Run, *, tell: Callable[[int], None]) -> None:
     while not run.stopping.is_set():
         loop.connect_all(run)
         polled = backends.find_polled(run)
-        unfetched = [job for job in run.store.endings.open(run.runner_id) if is_unfetched(job)]
+        unfetched = [
+            job
+            for job in run.store.endings.open(run.runner_id)
+            if job.status is JobStatus.FINISHED and is_unfetched(job)
+        ]
         tell(len(unfetched))
         jobs = [job for job in unfetched if job.backend_name in polled]
         if not jobs:
