@@ -195,7 +195,7 @@ def _sleep(run: Run, length: timedelta) -> None:
             return
         if results:
             record(run, results)
-            if _are_files(results) and not run.transfers.has_room(at=run.now()):
+            if _are_files(results) and not run.transfers.room(at=run.now()):
                 continue
             _finish(run)
             if not work_left(run):
