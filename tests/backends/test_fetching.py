@@ -127,6 +127,21 @@ class TestGoingOn:
         assert fetched.checksum == SHA256
         assert ranges(backend) == []
 
+    def test_nothing_is_asked_for_where_it_had_its_name(self, gateway, backend, make_offer, serve, path):
+        serve()
+        path.write_bytes(CONTENT)
+        fetched = gateway.fetch(make_offer(), path, Terms(version='"v1"', size=SIZE))
+        assert (fetched.checksum, ranges(backend)) == (SHA256, [])
+
+    def test_a_file_that_was_there_before_the_part_is_no_proof(
+        self, gateway, backend, make_offer, serve, path
+    ):
+        serve()
+        path.write_bytes(b"x" * SIZE)
+        part_of(path).write_bytes(CONTENT[:1_000_000])
+        gateway.fetch(make_offer(), path, Terms(version='"v1"', size=SIZE))
+        assert path.read_bytes() == CONTENT
+
     def test_a_part_with_wrong_bytes_is_found_out_and_thrown_away(
         self, gateway, backend, make_offer, serve, path
     ):

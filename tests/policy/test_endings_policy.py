@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from openeo_jobs.jobs import Attempt, ErrorClass, Failure, ResultsStatus, is_complete
-from openeo_jobs.policy.downloads import is_download_due, next_download
+from openeo_jobs.policy.downloads import next_download
 from openeo_jobs.policy.endings import (
     describe_silence,
     error_message,
@@ -26,33 +26,6 @@ FAILURE = Failure(error_class=ErrorClass.REMOTE_ERROR, message="m", at=NOW, key=
 def make_attempt(**overrides: Any) -> Attempt:
     values: dict[str, Any] = {"id": 1, "number": 1, "backend_name": "north", "began_at": NOW}
     return Attempt(**(values | overrides))
-
-
-@pytest.mark.parametrize(
-    ("status", "results_status", "not_before", "expected"),
-    [
-        ("finished", "pending", None, True),
-        ("finished", "downloading", None, True),
-        ("finished", "pending", NOW, True),
-        ("finished", "pending", LATER, False),
-        ("finished", "downloaded", None, False),
-        ("finished", "failed", None, False),
-        ("finished", "not_wanted", None, False),
-        ("finished", None, None, False),
-        ("error", "pending", None, False),
-        ("running", "pending", None, False),
-    ],
-)
-def test_a_download_is_due(
-    status: str, results_status: str | None, not_before: datetime | None, expected: bool
-) -> None:
-    job = make_job(
-        status=JobStatus(status),
-        results_status=ResultsStatus(results_status) if results_status else None,
-        results_not_before=not_before,
-    )
-
-    assert is_download_due(job, at=NOW) is expected
 
 
 def test_a_download_is_tried_again_after_ever_longer_waits_and_then_given_up() -> None:

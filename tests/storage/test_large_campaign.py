@@ -30,6 +30,7 @@ QUESTIONS: dict[str, Callable[[JobStore], object]] = {
     "polled": lambda store: store.jobs.polled(["north"], runner_id=1),
     "unresolved": lambda store: store.creations.unresolved(1),
     "open": lambda store: store.endings.open(1),
+    "unfetched": lambda store: store.endings.unfetched(1, ["north"], at=NOW, besides={1}, limit=9),
     "take_over": lambda store: take_over(store, 1),
     "one": lambda store: store.jobs.one(77),
     "history": lambda store: store.jobs.history(77),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from storage_lifecycle import finish_one
@@ -25,7 +26,7 @@ from storage_tools import (
 
 from openeo_jobs.assets import Asset, AssetState
 from openeo_jobs.errors import JobMovedError
-from openeo_jobs.jobs import Backend, Column, ErrorClass, Mirrored, Outcome, ResultsStatus
+from openeo_jobs.jobs import Backend, Column, ErrorClass, Job, Mirrored, Outcome, ResultsStatus
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step
 from openeo_jobs.storage.store import JobStore, open_store
@@ -210,13 +211,36 @@ def test_results_are_open_until_they_are_here_and_the_hook_has_returned(
     store: JobStore, runner_id: int
 ) -> None:
     job = finish_one(store, runner_id, "j-1")
-    opened = [store.endings.open(runner_id)]
+    opened = [find_unfetched(store, runner_id), store.endings.open(runner_id)]
     store.assets.record_downloaded(job, [Asset(name="a", path=Path("a"), size=1)], at=NOW)
-    opened.append(store.endings.open(runner_id))
+    opened += [find_unfetched(store, runner_id), store.endings.open(runner_id)]
     store.hooks.record_returned(job, at=NOW)
-    opened.append(store.endings.open(runner_id))
+    opened += [find_unfetched(store, runner_id), store.endings.open(runner_id)]
 
-    assert [[each.number for each in jobs] for jobs in opened] == [[1], [1], []]
+    assert [[each.number for each in jobs] for jobs in opened] == [[1], [], [], [1], [], []]
+
+
+def test_of_the_results_that_wait_only_those_are_read_that_may_be_fetched_now(
+    store: JobStore, runner_id: int
+) -> None:
+    jobs = [finish_one(store, runner_id, f"j-{number}") for number in range(1, 5)]
+    store.endings.record_downloading(jobs[0])
+    store.endings.record_download_failed(jobs[1], message="reset", tries=1, again_at=seconds(60))
+
+    def numbers(**terms: Any) -> list[int]:
+        return [each.number for each in find_unfetched(store, runner_id, **terms)]
+
+    assert numbers() == [1, 3, 4]
+    assert numbers(at=seconds(60)) == [1, 2, 3, 4]
+    assert numbers(limit=2) == [1, 3]
+    assert numbers(besides={1}, limit=2) == [3, 4]
+    assert numbers(backend_names=["south"]) == []
+    assert find_unfetched(store, runner_id + 1) == []
+
+
+def find_unfetched(store: JobStore, runner_id: int, **terms: Any) -> list[Job]:
+    usual = {"backend_names": ["north"], "at": NOW, "besides": set(), "limit": 9}
+    return store.endings.unfetched(runner_id, **(usual | terms))
 
 
 def test_a_failed_download_is_open_until_it_is_given_up(store: JobStore, runner_id: int) -> None:

@@ -209,7 +209,7 @@ def test_a_file_that_is_longer_than_announced_is_cut_at_once(
     assert try_to_the_end(bench) is ResultsStatus.FAILED
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert "but 1000 were announced" in reasons(bench)[0]
+    assert "65536 bytes, but 1000 were announced" in reasons(bench)[0]
     assert peak < 20_000_000
     assert list((folder / FOLDER).iterdir()) == [folder / FOLDER / "job_north-1.json"]
 

@@ -10,6 +10,7 @@ import requests
 
 from openeo_jobs.assets import Fetched, Offer
 from openeo_jobs.backends.checks import Check, Digest
+from openeo_jobs.backends.filenames import part_of
 from openeo_jobs.backends.foreign import error_in_exception, is_broken_connection
 from openeo_jobs.backends.parts import PartFile, remove_part
 from openeo_jobs.backends.texts import place_of, without_query
@@ -69,13 +70,19 @@ def fetch(transport: Transport, offer: Offer, path: Path, terms: Terms) -> Fetch
     if not offer.url.lower().startswith(("http://", "https://")):
         raise BackendAnswerError(f"asset {path.name} cannot be fetched from {without_query(offer.url)[:200]}")
     check = Check.of(size=offer.size, multihash=offer.checksum)
-    digest = check.accepted(path) if terms.keeps else None
+    known = check.with_size(terms.size) if _has_its_name(path, terms) else check
+    digest = known.accepted(path) if terms.keeps else None
     if digest is None:
         with PartFile(path) as part:
             digest = _Download(transport, offer, check, terms, part, path).run()
     else:
         remove_part(path)
     return Fetched(size=digest.size, checksum=digest.sha256)
+
+
+def _has_its_name(path: Path, terms: Terms) -> bool:
+    """Say whether a part that was begun was renamed, by a process that died before it could tell."""
+    return terms.version is not None and not part_of(path).exists()
 
 
 class _Download:

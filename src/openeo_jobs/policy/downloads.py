@@ -10,8 +10,6 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from openeo_jobs.assets import Asset, AssetState, Offer
-from openeo_jobs.jobs import Job, ResultsStatus
-from openeo_jobs.status import JobStatus
 
 DOWNLOAD_TRIES = 5
 """How often a download that brings nothing is tried in one run."""
@@ -22,15 +20,6 @@ QUEUED_PER_SLOT = 4
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Wants = Callable[[Offer], bool]
-
-
-def is_download_due(job: Job, *, at: datetime) -> bool:
-    """Say whether the results of *job* are to be fetched now."""
-    return (
-        job.status is JobStatus.FINISHED
-        and job.results_status in (ResultsStatus.PENDING, ResultsStatus.DOWNLOADING)
-        and (job.results_not_before is None or job.results_not_before <= at)
-    )
 
 
 def next_download(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,9 +13,11 @@ from openeo_jobs.status import ENDED, Actor, JobStatus
 from openeo_jobs.storage.attempts import make_unexplained_failure
 from openeo_jobs.storage.changes import check_unmoved
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, failure_values, job_from, update_each
+from openeo_jobs.storage.rows import attempt_of, failure_values, update_each
 from openeo_jobs.storage.runners import is_free
-from openeo_jobs.storage.schema import attempt, job, status_change
+from openeo_jobs.storage.schema import attempt, backend, job, status_change
+
+_UNFETCHED = (ResultsStatus.PENDING, ResultsStatus.DOWNLOADING)
 
 
 class Endings:
@@ -28,11 +30,49 @@ class Endings:
         self._database = database
 
     def open(self, runner_id: int) -> list[Job]:
-        """Return the runner's jobs that have ended, with results to fetch or a hook that did not return."""
-        select = SELECT_JOBS.where(is_open(), job.c.owner_id == runner_id).order_by(job.c.id)
+        """Return the runner's jobs that have ended, with a reason to fetch or a hook that did not return.
+
+        Those whose results are still to come are left out.
+        """
+        are_here = sa.or_(job.c.results_status.is_(None), job.c.results_status.not_in(_UNFETCHED))
+        return self._select(is_open(), are_here, job.c.owner_id == runner_id)
+
+    def unfetched(
+        self,
+        runner_id: int,
+        backend_names: Collection[str],
+        *,
+        at: datetime,
+        besides: Collection[int],
+        limit: int,
+    ) -> list[Job]:
+        """Return the first few of the runner's jobs whose results are to be fetched from these backends now.
+
+        *besides* are the numbers of those that are under way.
+        """
+        return self._select(
+            is_open(),
+            job.c.owner_id == runner_id,
+            job.c.results_status.in_(_UNFETCHED),
+            sa.or_(job.c.results_not_before.is_(None), job.c.results_not_before <= at),
+            backend.c.name.in_(backend_names),
+            job.c.id.not_in(besides),
+            limit=limit,
+        )
+
+    def count_unfetched(self, runner_id: int) -> dict[str, int]:
+        """Count the runner's jobs whose results are still to be fetched, now or later, by backend."""
+        select = (
+            sa.select(backend.c.name, sa.func.count())
+            .select_from(job)
+            .join(attempt, attempt.c.id == job.c.attempt_id)
+            .join(backend, backend.c.id == attempt.c.backend_id)
+            .where(job.c.status == JobStatus.FINISHED, job.c.results_status.in_(_UNFETCHED))
+            .where(job.c.owner_id == runner_id)
+            .group_by(backend.c.name)
+        )
         with self._database.reading() as connection:
-            rows = connection.execute(select).all()
-        return [job_from(row) for row in rows]
+            return {row[0]: row[1] for row in connection.execute(select)}
 
     def of_others(self) -> list[Job]:
         """Return the open jobs that another manager has brought to their end, and that nobody acts on."""
@@ -43,12 +83,9 @@ class Endings:
             .limit(1)
             .scalar_subquery()
         )
-        select = SELECT_JOBS.where(
+        return self._select(
             is_open(), is_free(), last == Actor.INTERFACE, attempt.c.hook_failed_runner_id.is_(None)
         )
-        with self._database.reading() as connection:
-            rows = connection.execute(select.order_by(job.c.id)).all()
-        return [job_from(row) for row in rows]
 
     def close(self, jobs: Sequence[Job], *, at: datetime) -> None:
         """Store that nothing is left to do for jobs that have ended: somebody else has done it."""
@@ -83,6 +120,12 @@ class Endings:
             check_unmoved(connection, each)
             update_each(connection, attempt, [attempt_of(each).id], **failure_values(failure))
 
+    def _select(self, *conditions: sa.ColumnElement[bool], limit: int | None = None) -> list[Job]:
+        select = SELECT_JOBS.where(*conditions).order_by(job.c.id).limit(limit)
+        with self._database.reading() as connection:
+            rows = connection.execute(select).all()
+        return [job_from(row) for row in rows]
+
     def _set_job(self, each: Job, **values: Any) -> None:
         with self._database.writing() as connection:
             check_unmoved(connection, each)
@@ -95,10 +138,7 @@ def is_open() -> sa.ColumnElement[bool]:
         job.c.status.in_(sorted(ENDED)),
         job.c.attempt_id.is_not(None),
         sa.or_(
-            sa.and_(
-                job.c.status == JobStatus.FINISHED,
-                job.c.results_status.in_([ResultsStatus.PENDING, ResultsStatus.DOWNLOADING]),
-            ),
+            sa.and_(job.c.status == JobStatus.FINISHED, job.c.results_status.in_(_UNFETCHED)),
             sa.and_(
                 attempt.c.hook_returned_at.is_(None),
                 job.c.results_status.is_distinct_from(ResultsStatus.FAILED),

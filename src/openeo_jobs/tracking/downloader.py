@@ -38,9 +38,7 @@ _DISK_FULL_SECONDS = 60.0
 
 
 def ask_results(run: Run, job: Job) -> None:
-    """Ask for the results of a finished job, in a thread; not while enough files wait to be fetched."""
-    if run.transfers.has(job) or not run.transfers.has_room(at=run.now()):
-        return
+    """Ask for the results of a finished job, in a thread."""
     try:
         metadata_path = run.user_code.metadata_path(job)
     except Exception as error:  # an override of the user's

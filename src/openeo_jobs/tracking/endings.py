@@ -6,7 +6,6 @@ from collections.abc import Collection
 
 from openeo_jobs.errors import JobMovedError
 from openeo_jobs.jobs import Job
-from openeo_jobs.policy.downloads import is_download_due
 from openeo_jobs.policy.endings import is_reason_wanted, is_unfetched
 from openeo_jobs.policy.hooks import is_hook_due
 from openeo_jobs.tracking import downloader, hooks, reasons
@@ -15,7 +14,7 @@ from openeo_jobs.tracking.run import Run, log
 
 def finish(run: Run, backend_names: Collection[str]) -> None:
     """Fetch what is to be fetched from these backends, and let the hooks be called that are due."""
-    run.transfers.keep(asked=run.pool.keys_under_way("results"), files=run.pool.keys_under_way("file"))
+    fetch_results(run, backend_names)
     for job in run.store.endings.open(run.runner_id):
         if run.stopping.is_set() or job.backend_name not in backend_names:
             continue
@@ -25,11 +24,26 @@ def finish(run: Run, backend_names: Collection[str]) -> None:
             log.info("%s", error)
 
 
+def fetch_results(run: Run, backend_names: Collection[str]) -> None:
+    """Ask for the results of as many jobs as there is room for: of thousands that wait, most are not read."""
+    at, transfers = run.now(), run.transfers
+    transfers.keep(asked=run.pool.keys_under_way("results"), files=run.pool.keys_under_way("file"))
+    room = transfers.room(at=at)
+    if run.stopping.is_set() or not room:
+        return
+    jobs = run.store.endings.unfetched(
+        run.runner_id, backend_names, at=at, besides=transfers.under_way(), limit=room
+    )
+    for job in jobs:
+        try:
+            downloader.ask_results(run, job)
+        except JobMovedError as error:
+            log.info("%s", error)
+
+
 def _finish_one(run: Run, job: Job) -> None:
     at = run.now()
-    if is_download_due(job, at=at):
-        downloader.ask_results(run, job)
-    elif is_reason_wanted(job, at=at):
+    if is_reason_wanted(job, at=at):
         reasons.ask_error_logs(run, job)
     elif not is_unfetched(job) and is_hook_due(job, runner_id=run.runner_id, at=at):
         hooks.ask(run, job)

@@ -254,7 +254,7 @@ def _room(run: Run, caps: Mapping[str, int]) -> dict[str, int]:
 def _go_on(run: Run, results: Sequence[Done]) -> bool:
     """Say whether nothing but files and hooks is done, and enough of them wait: nothing begins for that."""
     kinds = {done.kind for done in results}
-    has_files = "file" not in kinds or not run.transfers.has_room(at=run.now())
+    has_files = "file" not in kinds or not run.transfers.room(at=run.now())
     has_hooks = "hook" not in kinds or "hook" in run.pool.kinds_under_way()
     return kinds <= {"file", "hook"} and has_files and has_hooks
 

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from openeo_jobs.errors import JobMovedError
-from openeo_jobs.jobs import Job
-from openeo_jobs.policy.downloads import is_download_due
-from openeo_jobs.policy.endings import is_unfetched
-from openeo_jobs.status import JobStatus
-from openeo_jobs.tracking import backends, downloader, loop
-from openeo_jobs.tracking.run import Run, log
+from openeo_jobs.tracking import backends, endings, loop
+from openeo_jobs.tracking.run import Run
 
 _WAIT_SECONDS = 2.0
 
@@ -23,24 +18,10 @@ def fetch_all(run: Run, *, tell: Callable[[int], None]) -> None:
     """
     while not run.stopping.is_set():
         loop.connect_all(run)
-        polled = backends.find_polled(run)
-        unfetched = [
-            job
-            for job in run.store.endings.open(run.runner_id)
-            if job.status is JobStatus.FINISHED and is_unfetched(job)
-        ]
-        tell(len(unfetched))
-        jobs = [job for job in unfetched if job.backend_name in polled]
-        if not jobs:
+        left = run.store.endings.count_unfetched(run.runner_id)
+        tell(sum(left.values()))
+        polled = [name for name in backends.find_polled(run) if name in left]
+        if not polled:
             return
-        for job in jobs:
-            _ask(run, job)
+        endings.fetch_results(run, polled)
         loop.record(run, run.pool.collect(_WAIT_SECONDS))
-
-
-def _ask(run: Run, job: Job) -> None:
-    try:
-        if is_download_due(job, at=run.now()):
-            downloader.ask_results(run, job)
-    except JobMovedError as error:
-        log.info("%s", error)

@@ -63,13 +63,13 @@ class Transfers:
         self.asked &= asked
         self.by_job = {number: one for number, one in self.by_job.items() if one.waiting <= files}
 
-    def has(self, job: Job) -> bool:
-        """Say whether the results of *job* are under way."""
-        return job.number in self.by_job or job.number in self.asked
+    def under_way(self) -> set[int]:
+        """Return the numbers of the jobs whose results are under way."""
+        return self.asked | self.by_job.keys()
 
-    def has_room(self, *, at: datetime) -> bool:
-        """Say whether more results may be asked for: links that wait for long expire."""
+    def room(self, *, at: datetime) -> int:
+        """Return of how many files more the results may be asked for: links that wait for long expire."""
         if self.rests_until is not None and at < self.rests_until:
-            return False
+            return 0
         queued = len(self.asked) + sum(len(one.waiting) for one in self.by_job.values())
-        return queued < QUEUED_PER_SLOT * self.limit
+        return max(0, QUEUED_PER_SLOT * self.limit - queued)
