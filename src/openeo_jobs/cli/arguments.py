@@ -175,7 +175,10 @@ def _add_audit(commands: Any) -> None:
     text = "is anything wrong? the database, and what the backends list; exit code 1 if so"
     parser = _add(commands, "audit", text, epilog=f"{_PATH} {_LOGINS}")
     _add_path(parser)
-    parser.add_argument("--offline", action="store_true", help="ask no backend: check the database alone")
+    parser.add_argument("--offline", action="store_true", help="ask no backend: check what is here alone")
+    parser.add_argument(
+        "--files", action="store_true", help="read every file of complete rows: size and SHA-256 checksum"
+    )
     _add_json(parser)
 
 

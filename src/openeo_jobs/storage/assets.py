@@ -46,7 +46,7 @@ class Assets:
             rows = connection.execute(here.order_by(asset.c.id)).all()
         by_attempt: dict[int, list[Asset]] = {}
         for row in rows:
-            by_attempt.setdefault(row.attempt_id, []).append(_asset_from(row, self._root))
+            by_attempt.setdefault(row.attempt_id, []).append(asset_from(row, self._root))
         return [(each, by_attempt.get(attempt_of(each).id, [])) for each in map(job_from, jobs)]
 
     def record_missing(self, jobs: Sequence[Job]) -> None:
@@ -152,6 +152,24 @@ def make_pending(connection: sa.Connection, attempt_id: int) -> None:
     )
 
 
+def asset_from(row: Any, root: Path) -> Asset:
+    """Make a file of a row of its table; its path is stored from *root*, the folder of the database."""
+    has_part = row.part_version is not None and row.part_boot_id is not None
+    return Asset(
+        id=row.id,
+        name=row.name,
+        path=root / row.path,
+        state=AssetState(row.state),
+        media_type=row.media_type,
+        announced_size=row.announced_size,
+        announced_checksum=row.announced_checksum,
+        size=row.size,
+        checksum=row.checksum,
+        downloaded_at=row.downloaded_at,
+        part=Part(version=row.part_version, boot_id=row.part_boot_id) if has_part else None,
+    )
+
+
 def _check_places(connection: sa.Connection, each: Job, planned: Sequence[Asset], root: Path) -> None:
     """Raise if a file would take the place of one of another row."""
     paths = [_to_stored(one.path, root) for one in planned if one.state is not AssetState.NOT_WANTED]
@@ -172,7 +190,7 @@ def _check_places(connection: sa.Connection, each: Job, planned: Sequence[Asset]
 
 def _of(connection: sa.Connection, attempt_id: int, root: Path) -> list[Asset]:
     select = sa.select(asset).where(asset.c.attempt_id == attempt_id).order_by(asset.c.id)
-    return [_asset_from(row, root) for row in connection.execute(select)]
+    return [asset_from(row, root) for row in connection.execute(select)]
 
 
 def _delete(connection: sa.Connection, ids: Collection[int | None]) -> None:
@@ -205,20 +223,3 @@ def _values_of(one: Asset, root: Path) -> dict[str, Any]:
         "part_version": one.part.version if one.part else None,
         "part_boot_id": one.part.boot_id if one.part else None,
     }
-
-
-def _asset_from(row: Any, root: Path) -> Asset:
-    has_part = row.part_version is not None and row.part_boot_id is not None
-    return Asset(
-        id=row.id,
-        name=row.name,
-        path=root / row.path,
-        state=AssetState(row.state),
-        media_type=row.media_type,
-        announced_size=row.announced_size,
-        announced_checksum=row.announced_checksum,
-        size=row.size,
-        checksum=row.checksum,
-        downloaded_at=row.downloaded_at,
-        part=Part(version=row.part_version, boot_id=row.part_boot_id) if has_part else None,
-    )

@@ -15,6 +15,7 @@ from openeo_jobs.storage.backends import Backends
 from openeo_jobs.storage.campaigns import Campaigns
 from openeo_jobs.storage.cancellations import Cancellations
 from openeo_jobs.storage.claims import Claims
+from openeo_jobs.storage.complete import CompleteRows
 from openeo_jobs.storage.costs import LateCosts
 from openeo_jobs.storage.creations import Creations
 from openeo_jobs.storage.database import Database
@@ -57,6 +58,7 @@ class JobStore:
         self.cancellations = Cancellations(database)
         self.endings = Endings(database)
         self.assets = Assets(database)
+        self.complete = CompleteRows(database)
         self.hooks = Hooks(database)
         self.costs = LateCosts(database)
         self.failures = Failures(database)
