@@ -74,7 +74,7 @@ def test_each_kind_of_damage_is_told_with_row_path_and_remedy(folder, capsys) ->
     flip_a_byte(other)
     lonely.with_name("job-results.json").unlink()
     found = find_files()
-    assert summarise(found) == {check: (Verdict.WRONG, 1) for check in FINE} | {
+    assert summarise(found) == dict.fromkeys(FINE, (Verdict.WRONG, 1)) | {
         "rows whose files are as they were left": (Verdict.FINE, 0)
     }
     assert found["rows whose files are missing"].detail.startswith(

@@ -68,7 +68,8 @@ class Verified:
     @property
     def is_safe(self) -> bool:
         """Whether its files are here, right by size, and by checksum where that is known."""
-        return bool(self.row.assets) and all(flaw is Flaw.NO_CHECKSUM for flaw, _ in self.flaws)
+        has_sizes = bool(self.row.assets) and all(asset.size is not None for asset in self.row.assets)
+        return has_sizes and all(flaw is Flaw.NO_CHECKSUM for flaw, _ in self.flaws)
 
 
 @dataclass(slots=True)

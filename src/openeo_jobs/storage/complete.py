@@ -13,7 +13,7 @@ from openeo_jobs.policy.verification import CompleteRow
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.assets import asset_from
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.orphans import Settlement
+from openeo_jobs.storage.rows import deletion_time
 from openeo_jobs.storage.schema import asset, attempt, batch_job, job
 
 _PAGE = 20
@@ -76,5 +76,5 @@ def _row_from(row: sa.Row[Any], assets: Sequence[Asset]) -> CompleteRow:
         attempt_id=row.attempt_id,
         assets=here,
         is_wanted=is_downloaded or not assets,
-        deleted_at=row.settled_at if row.settled_as == Settlement.DELETED else None,
+        deleted_at=deletion_time(row.settled_as, row.settled_at),
     )

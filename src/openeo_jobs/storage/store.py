@@ -29,6 +29,7 @@ from openeo_jobs.storage.orphans import Orphans
 from openeo_jobs.storage.owners import Owners
 from openeo_jobs.storage.progress import Progress
 from openeo_jobs.storage.queries import Jobs
+from openeo_jobs.storage.removals import Removals
 from openeo_jobs.storage.reports import Reports
 from openeo_jobs.storage.retries import Retries
 from openeo_jobs.storage.runners import Runners
@@ -59,6 +60,7 @@ class JobStore:
         self.endings = Endings(database)
         self.assets = Assets(database)
         self.complete = CompleteRows(database)
+        self.removals = Removals(database)
         self.hooks = Hooks(database)
         self.costs = LateCosts(database)
         self.failures = Failures(database)
