@@ -44,13 +44,22 @@ class Removals:
 
 
 _OWN = attempt.alias("own")
+_LATER = attempt.alias("later")
+_IS_LATEST = sa.and_(
+    job.c.attempt_id.is_(None),
+    ~sa.exists()
+    .where(_LATER.c.job_id == attempt.c.job_id, _LATER.c.number > attempt.c.number)
+    .where(_LATER.c.chosen_id.is_not(None))
+    .correlate(attempt),
+)
+"""Of a row that is back in line: it has no later attempt yet."""
 _SELECT = (
     sa.select(
         *(batch_job.c.id, batch_job.c.batch_job_id, batch_job.c.outcome, batch_job.c.found_at),
         *(backend.c.name, _OWN.c.account.label("own_account"), attempt.c.account),
         *(attempt.c.id.label("attempt_id"), attempt.c.backend_status, attempt.c.error_class),
         *(job.c.id.label("row"), job.c.status, job.c.results_status, job.c.owner_id),
-        (job.c.attempt_id == attempt.c.id).label("is_current"),
+        sa.or_(job.c.attempt_id == attempt.c.id, _IS_LATEST).label("is_current"),
         is_open().label("is_open"),
     )
     .select_from(batch_job)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 
@@ -54,9 +56,16 @@ def _has_run(seen: Observation) -> bool:
 
 def look(gateway: Gateway, batch_job_id: str) -> Observation | None:
     """Ask for a batch job; None where its backend does not know it."""
-    try:
+    with suppress_not_found():
         return gateway.get_batch_job(batch_job_id)
+    return None
+
+
+@contextmanager
+def suppress_not_found() -> Iterator[None]:
+    """Go on where a backend answers that it does not know a batch job."""
+    try:
+        yield
     except BackendRefusedError as error:
-        if error.http_status == 404 or error.code == "JobNotFound":
-            return None
-        raise
+        if error.http_status != 404 and error.code != "JobNotFound":
+            raise

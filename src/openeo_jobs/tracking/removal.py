@@ -22,7 +22,7 @@ from openeo_jobs.policy.removal import (
     is_hidden,
 )
 from openeo_jobs.storage.store import JobStore
-from openeo_jobs.tracking.deletion import look
+from openeo_jobs.tracking.deletion import look, suppress_not_found
 from openeo_jobs.tracking.verification import verify
 
 AT_A_TIME = 4
@@ -137,27 +137,28 @@ class Remover:
         if objection is not None:
             return objection
         self._keep_costs(one, seen)
-        self.gateway.delete(one.batch_job_id)
+        with suppress_not_found():  # somebody else was quicker
+            self.gateway.delete(one.batch_job_id)
         if look(self.gateway, one.batch_job_id) is not None:
             return Kept.STILL_THERE
         self.store.removals.record_deleted(one.id, at=self.now())
         return None
 
     def _object(self, one: Leftover, seen: Observation) -> Kept | None:
-        """Say what speaks against the deletion, as of now: to read the files may have taken long."""
-        objection = find_foreignness(one, seen.title, self.uid) or self._judge(one, seen)
-        if objection is None and not all(self._is_safe(row) for row in one.verified_rows):
-            objection = Kept.FILES
-        if objection is not None:
+        """Say what speaks against the deletion, also after the files were read, which may take long."""
+        objection = find_foreignness(one, seen.title, self.uid) or self._judge(one, seen.status)
+        if objection is not None or not one.verified_rows:
             return objection
+        if not all(self._is_safe(row) for row in one.verified_rows):
+            return Kept.FILES
+        return self._judge(one, seen.status)
+
+    def _judge(self, one: Leftover, word: str) -> Kept | None:
+        """Judge a batch job of which its backend says *word*, by what the database says of it now."""
         now = self.store.removals.one(one.id)
         if now is None or (now.kind, now.rows) != (one.kind, one.rows):
             return Kept.MOVED
-        return self._judge(now, seen)
-
-    def _judge(self, one: Leftover, seen: Observation) -> Kept | None:
-        alive = self.find_alive()
-        return find_objection(one, alive=alive, keep_failed=self.keep_failed, word=seen.status)
+        return find_objection(now, alive=self.find_alive(), keep_failed=self.keep_failed, word=word)
 
     def _is_safe(self, row: int) -> bool:
         complete = self.store.complete.one(row)
