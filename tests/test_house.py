@@ -36,6 +36,7 @@ LAYERS = (
     ("campaign",),
     ("report",),
     (*MANAGER, "job_db", "auditing", "canceling", "simulator", "testing"),
+    ("downloading",),
     ("cli",),
 )
 """From bottom to top (design.md, section 2)."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from openeo_jobs.auditing import audit
     from openeo_jobs.canceling import cancel
+    from openeo_jobs.downloading import download
     from openeo_jobs.job_db import SqlJobDatabase, create_job_db, get_job_db
     from openeo_jobs.manager import MultiBackendJobManager
     from openeo_jobs.status import JobStatus
@@ -20,6 +21,7 @@ __all__ = [
     "audit",
     "cancel",
     "create_job_db",
+    "download",
     "get_job_db",
 ]
 
@@ -30,6 +32,7 @@ _HOMES = {
     "audit": "openeo_jobs.auditing",
     "cancel": "openeo_jobs.canceling",
     "create_job_db": "openeo_jobs.job_db",
+    "download": "openeo_jobs.downloading",
     "get_job_db": "openeo_jobs.job_db",
 }
 

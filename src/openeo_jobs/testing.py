@@ -59,6 +59,7 @@ class FakeBatchJob:
     error_logs: list[dict[str, Any]] = field(default_factory=list)
     last_log_line: str | None = None
     results: dict[str, bytes] = field(default_factory=lambda: {"openEO.tif": b"GeoTIFF"})
+    results_expire_at: datetime | None = None
     is_listed: bool = True
     is_found: bool = True
     times: Mapping[str, Any] = field(default_factory=dict)
@@ -194,7 +195,7 @@ class FakeGateway:
                 raise _refusal(400, "JobNotFinished", f"batch job {batch_job_id} is {job.status}")
             offers = tuple(self._offer(job, name) for name in job.results)
             document = {"type": "Feature", "id": batch_job_id, "assets": {one.name: {} for one in offers}}
-            return Results(document=document, offers=offers)
+            return Results(document=document, offers=offers, expires_at=job.results_expire_at)
 
     def fetch(self, offer: Offer, path: Path, terms: Terms) -> Fetched:
         """Write one of the results to *path*; what is there already is written anew."""

@@ -301,7 +301,7 @@ def test_an_answer_that_was_lost_after_the_deletion_is_found_out(campaign, monke
 
 
 def test_files_that_vanish_later_are_told_by_the_next_run_and_the_row_stays_complete(
-    campaign, make_manager, caplog
+    campaign, make_manager, caplog, capsys
 ) -> None:
     assert main(["delete-remote", "--where", "job = 1", "--yes"]) == 0
     first_file(1).unlink()
@@ -311,6 +311,9 @@ def test_files_that_vanish_later_are_told_by_the_next_run_and_the_row_stays_comp
     assert "the files of 1 finished rows are not on disk, and cannot be fetched again" in caplog.text
     assert "deleted on the backend by delete-remote: rows 1;" in caplog.text
     assert first_file(2).exists(), "that one can be fetched again"
+    assert query(DATABASE, "SELECT DISTINCT status, results_status FROM jobs") == [("finished", "downloaded")]
+    assert main(["download"]) == 1
+    assert "row 1: not fetched: delete-remote has deleted its batch job" in capsys.readouterr().out
     assert query(DATABASE, "SELECT DISTINCT status, results_status FROM jobs") == [("finished", "downloaded")]
     missing = [f for f in audit(DATABASE, files=True).findings if f.check == "rows whose files are missing"]
     assert [one.number for one in missing] == [1]

@@ -26,19 +26,21 @@ def test_logins_that_expire_are_made_anew_by_the_callable(
     with is still good; else each poll and each start fails from then on, and the rows with them. (A create
     request that is answered 500 counts as an attempt, as nobody can tell; so there are many here.)
     """
-    deviations = Deviations(token_seconds=1.0, answers=Answers(bad_token=bad_token))
-    north = make_simulator(tmp_path / "north", name="north", deviations=deviations, run_seconds=(0.1, 0.3))
+    deviations = Deviations(token_seconds=1.5, answers=Answers(bad_token=bad_token))
+    north = make_simulator(tmp_path / "north", name="north", deviations=deviations, run_seconds=(0.3, 0.6))
     logins: list[openeo.Connection] = []
 
     def log_in() -> openeo.Connection:
         logins.append(connect_to(north)())
         return logins[-1]
 
-    manager = MultiBackendJobManager(root_dir=tmp_path / "results", max_attempts=20, **QUICK)
+    manager = MultiBackendJobManager(
+        root_dir=tmp_path / "results", max_attempts=20, max_failures_in_a_row=None, **QUICK
+    )
     manager.add_backend("north", log_in, parallel_jobs=3)
-    manager.run_jobs(make_rows(8), start_job, tmp_path / "jobs.csv")
+    manager.run_jobs(make_rows(12), start_job, tmp_path / "jobs.csv")
 
     assert len(logins) > 1
     assert set(north.truth().executions_per_row.values()) == {1}
-    assert len(north.truth().executions_per_row) == 8
-    assert len(list((tmp_path / "results").glob("job_*/job-results.json"))) == 8
+    assert len(north.truth().executions_per_row) == 12
+    assert len(list((tmp_path / "results").glob("job_*/job-results.json"))) == 12

@@ -73,9 +73,10 @@ def test_rows_history_and_pauses_are_kept(older: Path) -> None:
 
 
 def test_a_hook_that_has_raised_has_failed(older: Path) -> None:
+    knows_tries = migrate.read_revision(older) >= "0008"
     migrate.upgrade(older, is_dead=is_dead)
     select = "SELECT hook_tries, hook_error, hook_failed_runner_id, hook_not_before FROM attempt"
-    assert run_sql(older, select) == [(1, "RuntimeError: boom", 1, None)]
+    assert run_sql(older, select) == [(0 if knows_tries else 1, "RuntimeError: boom", 1, None)]
 
 
 def test_it_has_the_tables_triggers_and_views_of_a_new_one(older: Path, tmp_path: Path) -> None:

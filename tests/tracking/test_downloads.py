@@ -16,6 +16,8 @@ from bench import Bench
 
 from openeo_jobs.errors import BackendAnswerError, BackendRefusedError
 from openeo_jobs.jobs import ResultsStatus
+from openeo_jobs.report.attention import list_needs
+from openeo_jobs.report.commands import Commands
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step
 from openeo_jobs.tracking import downloader, loop
@@ -207,6 +209,22 @@ def test_a_file_of_another_row_is_left_as_it_is(tmp_path: Path) -> None:
     with closing(sqlite3.connect(bench.store.path)) as connection:
         ((error,),) = connection.execute("SELECT results_error FROM job WHERE id = 2").fetchall()
     assert "is a file of row 1" in error and "output_path" in error
+
+
+def test_results_that_expire_and_are_not_here_are_told_of(bench: Bench) -> None:
+    bench.gateway.batch_jobs["north-1"].results_expire_at = bench.now + timedelta(days=3)
+    bench.gateway.fail_next("fetch", BROKEN, times=9)
+    bench.round(60)
+    overview = bench.store.reports.overview()
+    assert overview is not None
+    for days, is_told in ((-5, False), (0, True), (4, True)):
+        needs = list_needs(overview, groups=0, commands=Commands(), now=bench.now + timedelta(days=days))
+        assert any("row 1: results are not here" in line for line in needs) is is_told
+        assert ("> openeo-jobs download" in [line.strip() for line in needs]) is is_told
+    bench.gateway._failures.clear()
+    bench.round(120)
+    overview = bench.store.reports.overview()
+    assert overview is not None and overview.expiring == []
 
 
 def test_results_are_asked_for_only_as_fast_as_files_arrive(tmp_path: Path) -> None:

@@ -268,7 +268,7 @@ def test_a_batch_job_without_an_error_in_its_logs_failed_of_their_last_line(benc
     failure = bench.job().attempt.failure
     assert failure.message == "(no error in the logs; last line: Task 3 in stage 12.0 failed 4 times)"
     assert failure.key == "(no error in the logs; last line: Task * in stage * failed * times)"
-    assert not bench.run.user_code.error_log_path("north-1").exists()
+    assert not bench.run.user_code.error_log_path(bench.job()).exists()
 
 
 def test_hooks_are_called_once_and_again_after_a_crash(bench: Bench) -> None:

@@ -41,6 +41,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_failures(commands)
     _add_retry(commands)
     _add_cancel(commands)
+    _add_download(commands)
     _add_adopt(commands)
     _add_orphans(commands)
     _add_audit(commands)
@@ -124,6 +125,20 @@ def _add_cancel(commands: Any) -> None:
     parser.add_argument("--yes", action="store_true", help="cancel what is under way without asking")
 
 
+def _add_download(commands: Any) -> None:
+    text = "fetch the results that are missing, also of a campaign that is over"
+    parser = _add(commands, "download", text, epilog=f"{_PATH} {_LOGINS}")
+    _add_path(parser)
+    _add_rows(parser)
+    parser.add_argument(
+        "--root-dir", metavar="FOLDER", type=Path, help="where folders of rows go, as in the script"
+    )
+    parser.add_argument(
+        "--output-path", metavar="TEMPLATE", help='the folder of each row, as in the script: "{tile}"'
+    )
+    parser.add_argument("--assets", metavar="PATTERN", help='which files: "*.tif"')
+
+
 def _add_selection(parser: argparse.ArgumentParser, *, statuses: Sequence[str]) -> None:
     parser.add_argument(
         "--status",
@@ -133,6 +148,10 @@ def _add_selection(parser: argparse.ArgumentParser, *, statuses: Sequence[str]) 
         default=[],
         help=f"the rows with status S ({', '.join(statuses)}); may be given several times",
     )
+    _add_rows(parser)
+
+
+def _add_rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--row", metavar="N", type=int, action="append", default=[], help="row N; may be given several times"
     )

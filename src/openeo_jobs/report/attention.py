@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from openeo_jobs.jobs import Backend
 from openeo_jobs.report.commands import Commands
@@ -13,6 +13,7 @@ from openeo_jobs.storage.reports import Overview
 
 _MOST = 5
 _WIDTH = 76
+_SOON = timedelta(days=7)
 
 
 def list_needs(overview: Overview, *, groups: int, commands: Commands, now: datetime) -> list[str]:
@@ -27,6 +28,7 @@ def list_needs(overview: Overview, *, groups: int, commands: Commands, now: date
         *(_refusal(rows, text) for rows, text in _by_text(overview.cancel_errors)),
         *(_hook(rows, text, commands) for rows, text in _by_text(overview.hook_errors)),
         *(_download(rows, text) for rows, text in _by_text(overview.download_errors)),
+        *_expiring(overview, commands, now),
     ]
     return [line for number, lines in enumerate(needs, start=1) for line in _number(number, lines)]
 
@@ -93,6 +95,16 @@ def _refusal(rows: list[int], text: str) -> list[str]:
 def _hook(rows: list[int], text: str, commands: Commands) -> list[str]:
     text = f"{list_rows(rows)}: the hook failed, the next run calls it again: {text}"
     return [*wrap(text, width=_WIDTH), f"> {commands.retry('--hooks')}"]
+
+
+def _expiring(overview: Overview, commands: Commands, now: datetime) -> Iterable[list[str]]:
+    """Say which results are not here, though their backends delete them soon."""
+    soon = [(row, at) for row, at in overview.expiring if at <= now + _SOON]
+    if soon:
+        first = format_instant(min(at for _, at in soon), now=now)
+        rows = list_rows(row for row, _ in soon)
+        text = f"{rows}: results are not here, and their backend deletes them, the first {first}"
+        yield [*wrap(text, width=_WIDTH), f"> {commands.download()}"]
 
 
 def _download(rows: list[int], text: str) -> list[str]:

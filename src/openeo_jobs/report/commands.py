@@ -27,6 +27,10 @@ class Commands:
         """Return the command that puts rows back in line."""
         return self._join("retry", *options)
 
+    def download(self, *options: str | int) -> str:
+        """Return the command that fetches what is missing of the results."""
+        return self._join("download", *options)
+
     def audit(self, *options: str | int) -> str:
         """Return the command that looks for what is wrong."""
         return self._join("audit", *options)

@@ -19,6 +19,7 @@
 - `canceling`: the number of rows that are to be canceled, and are not yet
 - `needs_person`, `hook_errors` (of hooks that have failed), `download_errors`, `cancel_errors`: lists of
   `row` and `text`
+- `expiring`: a list of `row` and `at`: results that are not here, and when their backend deletes them
 - `orphans`: a list of `row` and `id` of batch jobs that no row uses (see `orphans --json`)
 - `other_accounts`: a list of `backend`, `account` and the number of `rows` that wait for it
 
@@ -66,6 +67,7 @@ def make_status_document(overview: Overview, *, database: Path, alive: Sequence[
         "needs_person": _texts(overview.needs_person),
         "hook_errors": _texts(overview.hook_errors),
         "download_errors": _texts(overview.download_errors),
+        "expiring": [{"row": row, "at": _instant(at)} for row, at in overview.expiring],
         "orphans": [{"row": one.row, "id": one.batch_job_id} for one in overview.orphans],
         "other_accounts": [
             {"backend": one.backend_name, "account": one.account, "rows": one.rows}

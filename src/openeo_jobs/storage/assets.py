@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from openeo_jobs.assets import Asset, AssetState, Fetched, Part
 from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Job, ResultsStatus
+from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.changes import check_owned
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, job_from, update_each
@@ -40,14 +41,26 @@ class Assets:
     def downloaded(self, runner_id: int) -> list[tuple[Job, list[Asset]]]:
         """Return the jobs whose results are on disk, with their files; not those of other live runners."""
         select = SELECT_JOBS.where(job.c.results_status == ResultsStatus.DOWNLOADED, is_free_or_of(runner_id))
-        here = sa.select(asset).where(asset.c.state == AssetState.DOWNLOADED)
         with self._database.reading() as connection:
             jobs = connection.execute(select.order_by(job.c.id)).all()
-            rows = connection.execute(here.order_by(asset.c.id)).all()
-        by_attempt: dict[int, list[Asset]] = {}
+        here = self.by_attempt(AssetState.DOWNLOADED)
+        return [(each, here.get(attempt_of(each).id, [])) for each in map(job_from, jobs)]
+
+    def by_attempt(self, *states: AssetState) -> dict[int, list[Asset]]:
+        """Return all files, or those in *states*, by the ids of their attempts."""
+        select = sa.select(asset).order_by(asset.c.id)
+        with self._database.reading() as connection:
+            rows = connection.execute(select.where(asset.c.state.in_(states)) if states else select).all()
+        found: dict[int, list[Asset]] = {}
         for row in rows:
-            by_attempt.setdefault(row.attempt_id, []).append(asset_from(row, self._root))
-        return [(each, by_attempt.get(attempt_of(each).id, [])) for each in map(job_from, jobs)]
+            found.setdefault(row.attempt_id, []).append(asset_from(row, self._root))
+        return found
+
+    def errors(self) -> dict[int, str]:
+        """Return why results were not fetched when that was last tried, by the numbers of the rows."""
+        select = sa.select(job.c.id, job.c.results_error).where(job.c.results_error.is_not(None))
+        with self._database.reading() as connection:
+            return {row.id: row.results_error for row in connection.execute(select)}
 
     def record_missing(self, jobs: Sequence[Job]) -> None:
         """Store that results which were on disk are not there any more: they are fetched again."""
@@ -168,6 +181,18 @@ def asset_from(row: Any, root: Path) -> Asset:
         downloaded_at=row.downloaded_at,
         part=Part(version=row.part_version, boot_id=row.part_boot_id) if has_part else None,
     )
+
+
+def select_expiring(connection: sa.Connection) -> list[tuple[int, datetime]]:
+    """Select the rows whose results are not here, and when they expire, as far as their backends say."""
+    select = (
+        sa.select(job.c.id, attempt.c.results_expire_at)
+        .join(attempt, attempt.c.id == job.c.attempt_id)
+        .where(job.c.status == JobStatus.FINISHED, attempt.c.results_expire_at.is_not(None))
+        .where(job.c.results_status.not_in([ResultsStatus.DOWNLOADED, ResultsStatus.NOT_WANTED]))
+        .order_by(job.c.id)
+    )
+    return [(row.id, row.results_expire_at) for row in connection.execute(select)]
 
 
 def _check_places(connection: sa.Connection, each: Job, planned: Sequence[Asset], root: Path) -> None:

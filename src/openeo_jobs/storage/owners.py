@@ -49,9 +49,9 @@ class Owners:
         return len(taken)
 
     def take(self, runner_id: int, jobs: Iterable[Job]) -> list[Job]:
-        """Make the runner the owner of those of *jobs* that are as they were read, and that nobody acts on.
+        """Make the runner the owner of those of *jobs* that it may have; return those that it owns now.
 
-        Return those that it owns now, as they are.
+        It may have those that are as they were read, that nobody acts on, and that its logins can reach.
         """
         jobs = list(jobs)
         free = [each for each in jobs if each.owner_id != runner_id]
@@ -60,7 +60,11 @@ class Owners:
             return owned
         with self._database.writing() as connection:
             if is_in_charge(connection, runner_id):
-                owned += [_take(connection, each, runner_id) for each in free if _may_take(connection, each)]
+                owned += [
+                    _take(connection, each, runner_id)
+                    for each in free
+                    if _may_take(connection, each, runner_id)
+                ]
         return sorted(owned, key=lambda each: each.number)
 
     def holds(self, each: Job) -> bool:
@@ -102,14 +106,14 @@ def _free_rows(runner_id: int, backend_names: Collection[str]) -> sa.Select[tupl
     )
 
 
-def _may_take(connection: sa.Connection, each: Job) -> bool:
+def _may_take(connection: sa.Connection, each: Job, runner_id: int) -> bool:
     try:
         check_unmoved(connection, each)
     except JobMovedError:
         return False
-    return (
-        connection.execute(sa.select(job.c.id).where(job.c.id == each.number, is_free())).first() is not None
-    )
+    select = sa.select(job.c.id).join(attempt, attempt.c.id == job.c.attempt_id)
+    select = select.where(job.c.id == each.number, is_free(), is_within_reach(runner_id))
+    return connection.execute(select).first() is not None
 
 
 def _take(connection: sa.Connection, each: Job, runner_id: int) -> Job:

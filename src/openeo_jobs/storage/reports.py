@@ -10,8 +10,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from openeo_jobs.assets import AssetState
 from openeo_jobs.jobs import Backend, HookStatus, Outcome, ResultsStatus, Runner, is_complete
 from openeo_jobs.status import FAILED, JobStatus
+from openeo_jobs.storage.assets import select_expiring
 from openeo_jobs.storage.cancellations import is_canceling
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.costs import Costs, sum_costs
@@ -82,6 +84,8 @@ class Overview:
     canceling: int = 0
     """Rows that are to be canceled, and are not yet."""
     cancel_errors: list[tuple[int, str]] = field(default_factory=list)
+    expiring: list[tuple[int, datetime]] = field(default_factory=list)
+    """Rows whose results are not here, and when their backends delete them, as far as these say."""
 
 
 class Reports:
@@ -100,9 +104,7 @@ class Reports:
             by_status = _counts(connection, job.c.status, free)
             by_results = _counts(connection, job.c.results_status, free, job.c.status == JobStatus.FINISHED)
             by_user_status = _counts(connection, job.c.user_status, ~free)
-            files = connection.execute(
-                sa.select(sa.func.count(asset.c.id), sa.func.total(asset.c.size))
-            ).one()
+            assets, assets_size = _files(connection)
             last = connection.execute(sa.select(runner).order_by(runner.c.id.desc()).limit(1)).first()
             return Overview(
                 uid=head.uid,
@@ -122,10 +124,11 @@ class Reports:
                 download_errors=_texts(
                     connection, job.c.results_error, job.c.results_status == ResultsStatus.FAILED
                 ),
-                assets=int(files[0]),
-                assets_size=int(files[1]),
+                assets=assets,
+                assets_size=assets_size,
                 orphans=select_open(connection),
                 stranded=select_stranded(connection),
+                expiring=select_expiring(connection),
                 canceling=sum(_counts(connection, job.c.status, is_canceling()).values()),
                 cancel_errors=_texts(
                     connection, attempt.c.cancel_error, is_canceling() & attempt.c.cancel_error.is_not(None)
@@ -200,6 +203,13 @@ def _texts(
 
 def _waiting(connection: sa.Connection) -> list[tuple[int, str]]:
     return _texts(connection, job.c.needs_person_reason, job.c.needs_person_since.is_not(None))
+
+
+def _files(connection: sa.Connection) -> tuple[int, int]:
+    """Count the files of results that are here, and their bytes."""
+    here = sa.select(sa.func.count(asset.c.id), sa.func.total(asset.c.size))
+    row = connection.execute(here.where(asset.c.state == AssetState.DOWNLOADED)).one()
+    return int(row[0]), int(row[1])
 
 
 def _unsettled(connection: sa.Connection) -> int:

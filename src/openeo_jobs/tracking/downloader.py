@@ -88,11 +88,9 @@ def check_files(run: Run) -> None:
 
     Where the hook is the user's, it may have moved them: they are its business.
     """
-    if run.user_code.has_hook(JobStatus.FINISHED):
+    if run.user_code.has_hook(JobStatus.FINISHED) or not run.settings.downloads_results:
         return
-    missing = [
-        job for job, assets in run.store.assets.downloaded(run.runner_id) if not _is_here(run, job, assets)
-    ]
+    missing = [job for job, assets in run.store.assets.downloaded(run.runner_id) if not _is_here(assets)]
     missing = vanished.tell(missing)
     if missing:
         log.warning("the results of %d finished rows are not on disk; they are fetched again", len(missing))
@@ -268,13 +266,10 @@ def _folder_of(run: Run, job: Job) -> Path:
     return run.user_code.job_folder(job).absolute()
 
 
-def _is_here(run: Run, job: Job, assets: Sequence[Asset]) -> bool:
-    try:
-        folder = _folder_of(run, job)
-    except Exception as error:  # an override of the user's
-        run.log_once(("folder", job.number), "row %d: its folder is not known: %s", job.number, error)
-        return True
-    return (folder / RESULTS_FILENAME).exists() and all(map(files.is_here, assets))
+def _is_here(assets: Sequence[Asset]) -> bool:
+    """Say whether files are where they were left, and the document that describes them."""
+    documents = {asset.path.with_name(RESULTS_FILENAME) for asset in assets}
+    return all(map(Path.exists, documents)) and all(map(files.is_here, assets))
 
 
 def _size_of_part(asset: Asset) -> int:

@@ -82,7 +82,7 @@ def do_one_round(run: Run) -> None:
     is_back = owners.return_from_gap(run)
     owners.share(run)
     backends.judge(run)
-    _connect(run)
+    connect_all(run)
     owners.take_over(run)
     polled = backends.find_polled(run)
     reconciler.reconcile(run, polled)
@@ -211,7 +211,7 @@ def _sleep(run: Run, length: timedelta) -> None:
                 return
 
 
-def _connect(run: Run) -> None:
+def connect_all(run: Run) -> None:
     """Connect to backends; logins that take long hold up no other backend, where there is one."""
     backends.connect(run)
     settle(run, _CONNECTING)

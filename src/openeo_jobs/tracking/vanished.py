@@ -15,7 +15,7 @@ def tell(missing: Sequence[Job]) -> list[Job]:
 
     They stay complete: a copy of the files may come back, and a new attempt has costs.
     """
-    gone = [job.number for job in missing if _is_deleted(job)]
+    gone = [job.number for job in missing if is_deleted(job)]
     if gone:
         rows = ", ".join(map(str, gone[:_MOST])) + (", ..." if len(gone) > _MOST else "")
         log.error(
@@ -24,9 +24,10 @@ def tell(missing: Sequence[Job]) -> list[Job]:
             "them anew: openeo-jobs retry --row %d --yes",
             *(len(gone), rows, gone[0]),
         )
-    return [job for job in missing if not _is_deleted(job)]
+    return [job for job in missing if not is_deleted(job)]
 
 
-def _is_deleted(job: Job) -> bool:
+def is_deleted(job: Job) -> bool:
+    """Say whether the batch job of a row was deleted on its backend."""
     batch_job = job.attempt.batch_job if job.attempt else None
     return batch_job is not None and batch_job.deleted_at is not None
