@@ -15,7 +15,7 @@ import openeo
 import pytest
 
 from campaigning import PROCESS, connect_to, make_rows, query, start_job
-from openeo_jobs import audit
+from openeo_jobs import audit, create_job_db
 from openeo_jobs.cli import main
 from openeo_jobs.policy.audit import Verdict
 from openeo_jobs.simulator import Deviations, Fault, Simulator
@@ -326,6 +326,35 @@ def test_costs_that_were_not_known_are_kept(campaign) -> None:
     assert main(["delete-remote", "--yes"]) == 0
     assert query(DATABASE, "SELECT costs > 0 FROM jobs WHERE job = 1") == [(1,)]
     assert query(DATABASE, "SELECT job, costs FROM jobs WHERE job <> 1") == before
+
+
+def test_nothing_of_a_run_that_goes_on_is_deleted_and_all_of_it_afterwards(
+    folder, north, make_manager, capsys
+) -> None:
+    manager = make_manager(north, parallel_jobs=2)
+    handle = manager.start_job_thread(start_job=start_job, job_db=_begin_job_db(200))
+    try:
+        complete = "SELECT count(*) FROM jobs WHERE results_status = 'downloaded'"
+        while not DATABASE.exists() or query(DATABASE, complete)[0][0] < 3:
+            assert handle.alive
+            time.sleep(0.05)
+        store_login(north)
+        assert main(["delete-remote", "--yes"]) == 0
+        assert handle.alive, "the run was over: this tells nothing"
+        out = " ".join(capsys.readouterr().out.split())
+        assert "a process that runs the campaign now owns their rows" in out
+        assert deleted_on(north) == recorded() == set()
+    finally:
+        manager.stop_job_thread(timeout_seconds=30)
+    select = "SELECT id FROM attempts JOIN jobs USING (id) WHERE results_status = 'downloaded'"
+    left = {one for (one,) in query(DATABASE, f"{select} AND hook_returned_at IS NOT NULL")}
+    assert main(["delete-remote", "--yes"]) == 0
+    assert deleted_on(north) == recorded() == left != set()
+
+
+def _begin_job_db(rows: int) -> Path:
+    create_job_db("jobs.csv", make_rows(rows))
+    return Path("jobs.csv")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")

@@ -103,6 +103,13 @@ def test_files_are_read_right_before_the_deletion(bench: Bench) -> None:
     assert "north-1" in bench.gateway.batch_jobs
 
 
+def test_who_takes_a_row_while_its_files_are_read_keeps_its_batch_job(bench: Bench) -> None:
+    answers = iter([NOBODY, frozenset({bench.run.runner_id})])
+    planned = make_plan(bench, rows=[1])
+    assert reasons(remove(bench, planned, find_alive=lambda: next(answers))) == [Kept.OWNED]
+    assert "north-1" in bench.gateway.batch_jobs
+
+
 def test_a_deletion_that_somebody_else_has_made_first_counts(bench: Bench) -> None:
     class Late(FakeGateway):
         def delete(self, batch_job_id: str) -> None:

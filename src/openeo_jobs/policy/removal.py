@@ -38,7 +38,7 @@ class Kept(StrEnum):
     OWNED = "a process that runs the campaign now owns their rows"
     AWAITED = "a hook of their rows has not returned yet"
     INCOMPLETE = "their rows are not complete, and have no later attempt"
-    ONLY_THERE = "nothing of their rows is wanted on disk: their results are on the backend alone"
+    ONLY_THERE = "no files of their rows are known here: none were wanted, or on_job_done has fetched them"
     LAST_RESULTS = "they are finished, and the later attempts of their rows are not"
     FAILED = "they have failed, and --keep-failed keeps their logs"
     STARTED = "orphans that were started; to delete one all the same: openeo-jobs orphans --delete ID"
