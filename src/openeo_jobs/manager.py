@@ -20,7 +20,6 @@ from openeo_jobs.defaults import fetch_results, name_folder, write_error_logs
 from openeo_jobs.layout import read_layout
 from openeo_jobs.policy.attempts import read_max_attempts
 from openeo_jobs.policy.fuse import read_limit
-from openeo_jobs.policy.hooks import read_hook_workers
 from openeo_jobs.running import Call, begin, carry_out
 from openeo_jobs.status import JobStatus
 from openeo_jobs.subclassing import COLUMN_REQUIREMENTS, ColumnRequirements, check_overrides
@@ -130,7 +129,7 @@ class MultiBackendJobManager:
         self._wants_file = read_filter(assets)
         self._max_downloads = read_count("max_downloads", max_downloads)
         self._max_downloads_per_backend = read_count("max_downloads_per_backend", max_downloads_per_backend)
-        self._hook_workers = read_hook_workers(hook_workers)
+        self._hook_workers = read_count("hook_workers", hook_workers)
         self._run: Run | None = None
         self._code: ManagersCode | None = None
         self._background: JobThread | None = None

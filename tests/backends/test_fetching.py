@@ -190,7 +190,7 @@ class TestLeavingOff:
             raise OSError(errno.ENOSPC, "No space left on device")
 
         serve()
-        monkeypatch.setattr("openeo_jobs.backends.fetching.os.fsync", fill_up)
+        monkeypatch.setattr("openeo_jobs.backends.parts.os.fsync", fill_up)
         with pytest.raises(OSError, match="No space left"):
             gateway.fetch(make_offer(), path, Terms())
         assert not path.exists()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,3 +79,12 @@ def test_whatever_a_backend_says_names_are_safe_and_distinct(assets):
         assert len(name.encode()) <= MAX_BYTES + 12
         assert name.lower() != "job-results.json"
     assert len({name.casefold() for name in names}) == len(names)
+
+
+def test_10000_names_of_which_nothing_is_left_are_told_apart_in_a_moment():
+    began = time.process_time()
+    names = assign_filenames(
+        {"!" * number: {"href": "https://x.test/a"} for number in range(10_000)}, reserved=()
+    )
+    assert len(set(names.values())) == 10_000
+    assert time.process_time() - began < 5

@@ -166,7 +166,7 @@ def test_two_processes_that_begin_a_new_campaign_at_one_moment_share_it(tmp_path
     assert count_owned(tmp_path, 2) > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_run_that_is_stopped_says_which_other_one_the_campaign_goes_on_in(
     tmp_path, north, south, number
 ) -> None:

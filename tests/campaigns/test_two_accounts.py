@@ -37,7 +37,7 @@ def count_attempts(folder: Path) -> dict[str, int]:
     return dict(query(folder / "jobs.sqlite", "SELECT account, count(*) FROM attempts GROUP BY 1"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.long), signal.SIGKILL])
 def test_what_one_account_left_behind_waits_for_it_while_the_other_goes_on(
     tmp_path, north, south, how
 ) -> None:

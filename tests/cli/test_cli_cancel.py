@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
 
 def ask(path: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -63,7 +64,11 @@ def test_the_process_that_runs_the_campaign_is_left_to_do_it(campaign, type_in) 
 
 
 @pytest.mark.usefixtures("nobody")
-def test_a_request_is_kept_where_its_backend_cannot_be_asked(campaign, type_in) -> None:
+def test_a_request_is_kept_where_its_backend_cannot_be_asked(campaign, type_in, monkeypatch) -> None:
+    def refuse() -> None:
+        raise requests.ConnectionError("no route to host")
+
+    monkeypatch.setattr("openeo_jobs.cli.cancel.find_connections", lambda backends: {"north": refuse})
     stop_running(campaign)
     code, out, _ = type_in("cancel", "--row", 8, "--yes")
     assert code == 1

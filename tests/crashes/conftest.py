@@ -14,7 +14,9 @@ from campaigning import QUICK
 from openeo_jobs.simulator import Simulator
 
 collect_ignore = (
-    [] if sys.platform == "linux" else ["test_hook_kills.py", "test_kill_matrix.py", "test_soak.py"]
+    []
+    if sys.platform == "linux"
+    else ["test_cut_downloads.py", "test_hook_kills.py", "test_kill_matrix.py", "test_soak.py"]
 )  # they fork
 
 

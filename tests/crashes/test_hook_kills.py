@@ -101,11 +101,11 @@ def survive_kills(
 
 
 @pytest.mark.parametrize("workers", [1, 4])
-def test_hooks_are_called_as_promised_over_20_kills(
+def test_hooks_are_called_as_promised_over_10_kills(
     address: str, backend: Simulator, folder: Path, workers: int
 ) -> None:
     seed = random.randrange(10**6)
-    survive_kills(address, backend, folder, kills=20, workers=workers, seed=seed)
+    survive_kills(address, backend, folder, kills=10, workers=workers, seed=seed)
 
 
 @pytest.mark.long

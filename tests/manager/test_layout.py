@@ -145,7 +145,7 @@ def test_a_filter_that_is_none_is_refused(make_manager: MakeManager, north: Simu
         make_manager(north, assets=assets)
 
 
-@pytest.mark.parametrize("name", ["max_downloads", "max_downloads_per_backend"])
-def test_at_least_one_file_is_on_its_way(make_manager: MakeManager, north: Simulator, name: str) -> None:
+@pytest.mark.parametrize("name", ["max_downloads", "max_downloads_per_backend", "hook_workers"])
+def test_there_is_at_least_one_of_what_works(make_manager: MakeManager, north: Simulator, name: str) -> None:
     with pytest.raises(UsageError, match=f"{name} is a number from 1"):
         make_manager(north, **{name: 0})

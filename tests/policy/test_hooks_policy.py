@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 
-from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Attempt
-from openeo_jobs.policy.hooks import count_tries, is_hook_due, next_call, read_hook_workers
+from openeo_jobs.policy.hooks import count_tries, is_hook_due, next_call
 from openeo_jobs.status import JobStatus
 from openeo_jobs.testing import make_job
 
@@ -71,9 +70,3 @@ def test_a_hook_is_never_called_again_at_once() -> None:
 )
 def test_tries_count_across_runs_until_the_hook_has_failed(attempt: Attempt, expected: int) -> None:
     assert count_tries(attempt) == expected
-
-
-@pytest.mark.parametrize("value", [0, -1, True, 1.5, "2", None])
-def test_hooks_need_a_thread(value: Any) -> None:
-    with pytest.raises(UsageError, match="hook_workers is a number of threads from 1"):
-        read_hook_workers(value)

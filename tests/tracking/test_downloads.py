@@ -14,7 +14,13 @@ from typing import Any
 import pytest
 from bench import Bench
 
-from openeo_jobs.errors import BackendAnswerError, BackendRefusedError
+from openeo_jobs.backends.fetching import Terms
+from openeo_jobs.errors import (
+    BackendAnswerError,
+    BackendRefusedError,
+    DatabaseUnavailableError,
+    DownloadInterruptedError,
+)
 from openeo_jobs.jobs import ResultsStatus
 from openeo_jobs.report.attention import list_needs
 from openeo_jobs.report.commands import Commands
@@ -211,6 +217,23 @@ def test_a_file_of_another_row_is_left_as_it_is(tmp_path: Path) -> None:
     assert "is a file of row 1" in error and "output_path" in error
 
 
+@pytest.mark.parametrize("method", ["record_fetched", "record_plan", "record_settled"])
+def test_files_that_arrived_while_the_database_could_not_be_used_are_fetched_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.undo()
+        raise DatabaseUnavailableError("disk I/O error")
+
+    monkeypatch.setattr(bench.store.assets, method, fail)
+    with pytest.raises(DatabaseUnavailableError):
+        bench.round(60)
+    for _ in range(3):
+        bench.round(60)
+    assert bench.job().results_status is ResultsStatus.DOWNLOADED
+    assert {state for _, state, _ in view(bench)} == {"downloaded"}
+
+
 def test_results_that_expire_and_are_not_here_are_told_of(bench: Bench) -> None:
     bench.gateway.batch_jobs["north-1"].results_expire_at = bench.now + timedelta(days=3)
     bench.gateway.fail_next("fetch", BROKEN, times=9)
@@ -225,6 +248,30 @@ def test_results_that_expire_and_are_not_here_are_told_of(bench: Bench) -> None:
     bench.round(120)
     overview = bench.store.reports.overview()
     assert overview is not None and overview.expiring == []
+
+
+def test_a_stale_owner_neither_tells_what_a_part_holds_nor_gives_it_its_name(bench: Bench) -> None:
+    finish(bench, files={"a.tif": b"a"})
+    other = bench.join()
+    refused: list[bool] = []
+
+    def lose_the_row(batch_job_id: str, path: Path, terms: Terms) -> Any:
+        terms.begins('"v1"', 1)
+        terms.ends()
+        with closing(sqlite3.connect(bench.store.path)) as connection:
+            connection.execute("UPDATE job SET owner_id = ?", (other.run.runner_id,))
+            connection.commit()
+        for tell in (lambda: terms.begins('"v2"', 2), terms.ends):
+            with pytest.raises(DownloadInterruptedError):
+                tell()
+            refused.append(True)
+        raise DownloadInterruptedError("left")
+
+    bench.gateway.fetch = lose_the_row  # type: ignore[assignment]
+    bench.round(60)
+    assert refused == [True, True]
+    with closing(sqlite3.connect(bench.store.path)) as connection:
+        assert connection.execute("SELECT part_version FROM asset").fetchall() == [('"v1"',)]
 
 
 def test_results_are_asked_for_only_as_fast_as_files_arrive(tmp_path: Path) -> None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import requests
 
 from openeo_jobs.assets import Fetched, Offer
 from openeo_jobs.backends.checks import Check, Digest
-from openeo_jobs.backends.filenames import part_of
 from openeo_jobs.backends.foreign import error_in_exception, is_broken_connection
+from openeo_jobs.backends.parts import PartFile, remove_part
 from openeo_jobs.backends.texts import place_of, without_query
 from openeo_jobs.backends.transport import Transport
 from openeo_jobs.errors import (
@@ -45,6 +42,7 @@ class Terms:
       None: that is begun anew. `size` is how many bytes that version has in all, if that is known.
     - `keeps`: whether a file that is there already may stay, if it is as announced.
     - `begins`: told which version the `.part` is about to hold, before its first byte is written.
+    - `ends`: called when the file is whole, before it gets its name; raises where it must not any more.
     - `goes_on`: asked between two pieces; once it says no, a file that can be continued is left as it is.
     """
 
@@ -52,16 +50,17 @@ class Terms:
     size: int | None = None
     keeps: bool = True
     begins: Begins = lambda version, size: None
+    ends: Callable[[], None] = lambda: None
     goes_on: Callable[[], bool] = lambda: True
 
 
 def fetch(transport: Transport, offer: Offer, path: Path, terms: Terms) -> Fetched:
     """Fetch a file to *path*; return its size and SHA-256.
 
-    It is written to `<name>.part`, compared with `Content-Length`, `file:size` and `file:checksum` as far as
-    these are given, synchronised and renamed. What is cut off is continued, as long as something arrives each
-    time, if the server has named the version and sends the rest of that very version (RFC 9110, `Range` and
-    `If-Range`); else it is begun anew the next time.
+    It is written to `<name>.part` (`PartFile`), compared with `Content-Length`, `file:size` and
+    `file:checksum` as far as these are given, synchronised and renamed. What is cut off is continued, as long
+    as something arrives each time, if the server has named the version and sends the rest of that very
+    version (RFC 9110, `Range` and `If-Range`); else it is begun anew the next time.
 
     :raises BackendError: it could not be had; one that is not as announced is a `BackendAnswerError`.
     :raises DownloadInterruptedError: `goes_on` said no.
@@ -72,10 +71,10 @@ def fetch(transport: Transport, offer: Offer, path: Path, terms: Terms) -> Fetch
     check = Check.of(size=offer.size, multihash=offer.checksum)
     digest = check.accepted(path) if terms.keeps else None
     if digest is None:
-        with part_of(path).open("ab+") as file:
-            digest = _Download(transport, offer, check, terms, file, path).run()
+        with PartFile(path) as part:
+            digest = _Download(transport, offer, check, terms, part, path).run()
     else:
-        part_of(path).unlink(missing_ok=True)
+        remove_part(path)
     return Fetched(size=digest.size, checksum=digest.sha256)
 
 
@@ -83,17 +82,18 @@ class _Download:
     """A `.part` that grows until it is whole."""
 
     def __init__(
-        self, transport: Transport, offer: Offer, check: Check, terms: Terms, file: BinaryIO, path: Path
+        self, transport: Transport, offer: Offer, check: Check, terms: Terms, part: PartFile, path: Path
     ) -> None:
         self._transport = transport
         self._offer = offer
         self._announced = check
         self._check = check.with_size(terms.size)
         self._terms = terms
-        self._file = file
+        self._part = part
+        self._file = part.file
         self._path = path
-        self._version = terms.version
-        self._has_told = terms.version is not None
+        self._version = None if part.is_spare else terms.version
+        self._has_told = self._version is not None
         self._digest = check.new_digest()
 
     def run(self) -> Digest:
@@ -104,12 +104,11 @@ class _Download:
             else:
                 self._digest.update_from(self._file)
             self._receive()
-            self._rename()
+            self._terms.ends()
+            self._part.finish()
         except BaseException:
-            with suppress(OSError):  # a full disk
-                self._file.close()
-            if self._version is None:
-                part_of(self._path).unlink(missing_ok=True)
+            if self._version is None or self._part.is_spare:
+                self._part.remove()
             raise
         return self._digest
 
@@ -154,7 +153,8 @@ class _Download:
         self._check = self._announced.with_size(length)
         self._version = _version_of(response)
         is_small = length is not None and length < WORTH_CONTINUING
-        if self._has_told or (self._version is not None and not is_small):
+        can_stay = self._version is not None and not is_small and not self._part.is_spare
+        if self._has_told or can_stay:
             self._terms.begins(self._version, length)
             self._has_told = True
         return response
@@ -201,12 +201,6 @@ class _Download:
 
     def _complaint(self) -> str | None:
         return self._check.complaint(self._digest)
-
-    def _rename(self) -> None:
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()  # an open file cannot be renamed on Windows
-        part_of(self._path).replace(self._path)
 
 
 def _chunks(response: requests.Response) -> Iterator[bytes | None]:

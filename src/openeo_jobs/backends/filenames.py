@@ -43,9 +43,10 @@ def assign_filenames(assets: Mapping[str, Mapping[str, Any]], *, reserved: Itera
     results are asked for again.
     """
     taken = {_folded(name) for name in reserved}
+    numbers: dict[str, int] = {}
     filenames: dict[str, str] = {}
     for key in sorted(assets):
-        filenames[key] = _distinct(_filename_of(key, assets[key]), taken)
+        filenames[key] = _distinct(_filename_of(key, assets[key]), taken, numbers)
         taken |= {_folded(filenames[key]), _folded(filenames[key] + PART)}
     return filenames
 
@@ -88,11 +89,12 @@ def _shortened(filename: str) -> str:
     return f"{filename.encode()[:room].decode(errors='ignore')}-{digest}{suffix}"
 
 
-def _distinct(filename: str, taken: set[str]) -> str:
-    path, number = PurePosixPath(filename), 1
+def _distinct(filename: str, taken: set[str], numbers: dict[str, int]) -> str:
+    """Return a name that is not *taken*; *numbers* holds the last one that was tried for each."""
+    path, wanted = PurePosixPath(filename), filename
     while _folded(filename) in taken or _folded(filename + PART) in taken:
-        number += 1
-        filename = f"{path.stem}-{number}{path.suffix}"
+        numbers[wanted] = numbers.get(wanted, 1) + 1
+        filename = f"{path.stem}-{numbers[wanted]}{path.suffix}"
     return filename
 
 

@@ -49,6 +49,8 @@ def _assets_in(document: Mapping[str, Any], batch_job_id: str) -> dict[str, Mapp
 
 def _offer(url: str, name: str, asset: Mapping[str, Any], filename: str) -> Offer:
     href = resolved(url, asset["href"])
+    if href == url:
+        raise BackendAnswerError(f"asset {name!r:.80} has no href of its own: it is {asset['href']!r:.80}")
     media_type = asset.get("type")
     multihash = asset.get("file:checksum") or asset.get("checksum:multihash")
     is_elsewhere = href.partition("://")[0].lower() in _OBJECT_STORES
@@ -71,7 +73,7 @@ def _expiry_in(document: Mapping[str, Any]) -> datetime | None:
         if isinstance(text, str):
             try:
                 instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
-            except ValueError:
+                return instant.astimezone(UTC) if instant.tzinfo else instant.replace(tzinfo=UTC)
+            except (ValueError, OverflowError):  # none, or one beyond the year 9999
                 continue
-            return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
     return None

@@ -33,8 +33,9 @@ def tidied(text: str) -> str:
 
 
 def place_of(method: str | None, url: str | None) -> str:
-    """Name a request by its method and path, without the query, which may be signed."""
-    return f"{method or 'GET'} {path_of(url or '') or '/'}"
+    """Name a request by its method and path, shortened, without the query, which may be signed."""
+    path = path_of(url or "") or "/"
+    return f"{method or 'GET'} {path if len(path) <= MAX_LENGTH else path[: MAX_LENGTH - 3] + '...'}"
 
 
 def path_of(url: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import requests
+import urllib3.exceptions
 
 from openeo_jobs.backends.foreign import (
     as_backend_error,
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     import openeo
 
 CONNECT_TIMEOUT_SECONDS = 10.0
+_FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError)
+"""What requests raises; some errors of urllib3 pass through it as they are."""
 
 
 class Transport:
@@ -101,11 +105,11 @@ class Transport:
         response = self.send("GET", url, params=params)
         try:
             document = response.json()
-        except requests.JSONDecodeError as error:
+        except (requests.JSONDecodeError, RecursionError) as error:
             raise _no_object(response, url) from error
         if not isinstance(document, dict):
             raise _no_object(response, url)
-        return document
+        return _with_whole_characters(document) if b"\\ud" in response.content.lower() else document
 
     def _connection(self) -> Any:
         try:
@@ -121,7 +125,7 @@ class Transport:
     ) -> tuple[requests.Response, BackendError | None]:
         try:
             response = self._request(connection, method, url, **arguments)
-        except requests.RequestException as error:
+        except _FOREIGN as error:
             if method != "GET" or not is_broken_connection(error):
                 raise _unavailable(error) from error
             response = self._request_again(connection, method, url, **arguments)
@@ -134,7 +138,7 @@ class Transport:
     def _request_again(self, connection: Any, method: str, url: str, **arguments: Any) -> requests.Response:
         try:
             return self._request(connection, method, url, **arguments)
-        except requests.RequestException as error:
+        except _FOREIGN as error:
             raise _unavailable(error) from error
 
     def _request(self, connection: Any, method: str, url: str, **arguments: Any) -> requests.Response:
@@ -167,8 +171,15 @@ class Transport:
                 raise _unavailable(error) from error
 
 
-def _unavailable(error: requests.RequestException) -> BackendError:
+def _unavailable(error: requests.RequestException | urllib3.exceptions.HTTPError) -> BackendError:
     return error_in_exception(error) or BackendUnavailableError(tidied(str(error)))
+
+
+def _with_whole_characters(document: dict[str, Any]) -> dict[str, Any]:
+    """Replace halves of surrogate pairs, which JSON can hold and neither a database nor a file name can."""
+    text = json.dumps(document, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    whole: dict[str, Any] = json.loads(text.decode("utf-16", "replace"))
+    return whole
 
 
 def _no_object(response: requests.Response, url: str) -> BackendAnswerError:

@@ -19,6 +19,7 @@ _LOGINS = (
     "Backends are asked without asking you: with OPENEO_AUTH_METHOD=client_credentials and the client "
     "credentials of the environment, else with the login that openEO's client has stored."
 )
+_NOT_CHECKED = "One that cannot be asked reads 'not checked'."
 _LOGINS_TO_CANCEL = (
     "A process that runs the campaign asks the backends. Where none does, this command does, with the logins "
     "that `openeo-jobs audit` uses, and the next run does what is left."
@@ -196,9 +197,7 @@ def _add_orphans(commands: Any) -> None:
 
 def _add_audit(commands: Any) -> None:
     text = "is anything wrong? the database, and what the backends list; exit code 1 if so"
-    parser = _add(
-        commands, "audit", text, epilog=f"{_PATH} {_LOGINS} One that cannot be asked reads 'not checked'."
-    )
+    parser = _add(commands, "audit", text, epilog=f"{_PATH} {_LOGINS} {_NOT_CHECKED}")
     _add_path(parser)
     parser.add_argument("--offline", action="store_true", help="ask no backend: check what is here alone")
     parser.add_argument(

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 
-from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Attempt, Job
 from openeo_jobs.policy.waiting import SHORTEST, backoff
 from openeo_jobs.status import ENDED
 
 HOOK_TRIES = 3
 """How often a hook that raises is called, before it has failed: until the next run, or until a user asks."""
-
-
-def read_hook_workers(value: Any) -> int:
-    """Return how many hooks may run at a time."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"hook_workers is a number of threads from 1, not {value!r}")
-    return value
 
 
 def is_hook_due(job: Job, *, runner_id: int, at: datetime) -> bool:

@@ -100,13 +100,20 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """How the files of results are served.
+    """Which files results have, and how they are served.
 
+    - `more`: (count, bytes): so many files beyond the usual three, of so many bytes each.
+    - `has_sizes`, `has_checksums`: whether results say `file:size` and `file:checksum`.
+    - `bytes_per_second`: how fast a file is sent at most; None: as fast as the client takes it.
     - `host`: another name for this machine, which the links lead to: `localhost`, for example.
     - `is_signed`: whether links can be read without logging in. `link_seconds`: how long; None: for ever.
     - `has_ranges`: whether a part can be asked for. `has_head`: whether `HEAD` is allowed.
     """
 
+    more: tuple[int, int] = (0, 0)
+    has_sizes: bool = True
+    has_checksums: bool = True
+    bytes_per_second: float | None = None
     host: str | None = None
     is_signed: bool = True
     link_seconds: float | None = None

@@ -1,4 +1,4 @@
-"""The log of a simulator's requests: one line of JSON per answer, written before the answer leaves."""
+"""The log of a simulator's requests: a line of JSON per answer before it leaves, and one once it has."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from openeo_jobs.simulator.connections import BROKEN_OFF
+from openeo_jobs.simulator.connections import BROKEN_OFF, get_transport
 
 _NOTES = "openeo_jobs.notes"
 _WITH_BATCH_JOB = ("jobs", "assets")
+_TIMES = {"at", "until_at"}
+_END = {"until_at", "sent"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,8 @@ class LoggedRequest:
     `batch_job_id` is the one in the path; for `POST /jobs` the one that was created, whatever was answered.
     `title` is that of the body of `POST /jobs`. `status` is None where nothing was answered. `fault` is what
     went wrong on purpose: None, or for example `drop after the effect`. `user` is whose token it brought.
+    `until_at` is when the answer had left, or its client, and `sent` how many bytes of its body had; None
+    where it is still under way, or the simulator was killed.
     """
 
     at: datetime
@@ -37,6 +41,8 @@ class LoggedRequest:
     title: str | None
     fault: str | None = None
     user: str | None = None
+    until_at: datetime | None = field(default=None, compare=False)
+    sent: int | None = field(default=None, compare=False)
 
 
 class RequestLog:
@@ -46,17 +52,35 @@ class RequestLog:
         self._path = path
         self._file = path.open("ab", buffering=0)
 
-    def append(self, request: LoggedRequest) -> None:
-        """Write *request* down."""
+    def append(self, request: LoggedRequest) -> int:
+        """Write *request* down; return its place in the log."""
+        place = self._file.tell()
         members = {**asdict(request), "at": request.at.isoformat()}
-        self._file.write(json.dumps(members).encode() + b"\n")
+        self._write({name: value for name, value in members.items() if name not in _END})
+        return place
+
+    def append_end(self, place: int, *, at: datetime, sent: int) -> None:
+        """Write down when the answer of the request at *place* had left, and how much of its body."""
+        self._write({"place": place, "until_at": at.isoformat(), "sent": sent})
 
     def read(self) -> Iterator[LoggedRequest]:
-        """Return what was written, the oldest first; also when the file is closed."""
+        """Return what was written, in the order of the answers; also when the file is closed."""
+        requests: dict[int, LoggedRequest] = {}
+        place = 0
         for line in self._path.read_bytes().splitlines(keepends=True):
             if line.startswith(b"{") and line.endswith(b"}\n"):
                 members = json.loads(line)
-                yield LoggedRequest(**{**members, "at": datetime.fromisoformat(members["at"])})
+                members |= {name: datetime.fromisoformat(members[name]) for name in _TIMES & members.keys()}
+                ended = members.pop("place", None)
+                if ended is None:
+                    requests[place] = LoggedRequest(**members)
+                elif ended in requests:
+                    requests[ended] = replace(requests[ended], **members)
+            place += len(line)
+        yield from requests.values()
+
+    def _write(self, members: dict[str, Any]) -> None:
+        self._file.write(json.dumps(members).encode() + b"\n")
 
     def close(self) -> None:
         """Close the file."""
@@ -81,23 +105,26 @@ class RequestLogLayer:
             return
         title = _read_title(body) if (scope["method"], scope["path"]) == ("POST", "/jobs") else None
         notes = scope[_NOTES] = _Notes(batch_job_id=_read_batch_job_id(scope["path"]))
-        is_logged = False
+        place: int | None = None
+        sent = 0
 
-        def log(status: int | None) -> None:
-            nonlocal is_logged
-            is_logged = True
-            self._log.append(_describe(scope, notes, at=at, status=status, title=title))
+        def log(status: int | None) -> int:
+            return self._log.append(_describe(scope, notes, at=at, status=status, title=title))
 
         async def send_logged(message: Message) -> None:
-            if message["type"] in ("http.response.start", BROKEN_OFF) and not is_logged:
-                log(message.get("status"))
+            nonlocal place, sent
+            if message["type"] in ("http.response.start", BROKEN_OFF) and place is None:
+                place = log(message.get("status"))
             await send(message)
+            if not get_transport(scope).is_closing():
+                sent += len(message.get("body", b""))
 
         # Canceled means that the server stops and the connection is gone: nobody is left to be told.
         with contextlib.suppress(asyncio.CancelledError):
             await self._app(scope, _replay(body, receive), send_logged)
-        if not is_logged:
-            log(None)
+        if place is None:
+            place = log(None)
+        self._log.append_end(place, at=self._clock(), sent=sent)
 
 
 def note_batch_job(scope: Scope, batch_job_id: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from urllib.parse import quote, urlsplit
 
 from starlette.requests import Request
@@ -15,10 +14,9 @@ from openeo_jobs.simulator.descriptions import list_log_entries
 from openeo_jobs.simulator.lifecycle import BatchJob
 from openeo_jobs.simulator.request_parts import get_user
 from openeo_jobs.simulator.results import describe_results
+from openeo_jobs.simulator.sending import send_file
 from openeo_jobs.simulator.service import Service
 from openeo_jobs.status import JobStatus
-
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class ResultRoutes:
@@ -47,7 +45,8 @@ class ResultRoutes:
                 raise not_as_specified(self._answers.failed_results, f"The batch job '{job.id}' has failed.")
             return JSONResponse(self._get_reason(job), status_code=424)
         files = self._get_files(job, is_partial=request.query_params.get("partial") == "true")
-        return JSONResponse(describe_results(job, files, status=status, link=self._link))
+        document = describe_results(job, files, status=status, link=self._link, announced=self._files)
+        return JSONResponse(document)
 
     async def get_asset(self, request: Request) -> Response:
         """Answer a request for a file; only its signature counts, unless the links have none."""
@@ -59,9 +58,9 @@ class ResultRoutes:
             job = self._service.find(job_id, None)
         else:
             job = self._service.find(job_id, get_user(request, self._service))
-        for file in self._service.get_files(job, is_partial=True):
-            if file.name == name:
-                return _send_file(file, request, has_ranges=self._files.has_ranges)
+        file = self._service.get_file(job, name)
+        if file is not None:
+            return send_file(file, request, self._files)
         raise ApiError(404, "NotFound", f"The batch job '{job_id}' has no file '{name}'.")
 
     def _find(self, request: Request) -> BatchJob:
@@ -106,34 +105,3 @@ class ResultRoutes:
             "message": failure.message if failure else "The batch job failed.",
             "links": [],
         }
-
-
-def _send_file(file: ResultFile, request: Request, *, has_ranges: bool) -> Response:
-    """Send *file*, or the range of it that is asked for (RFC 9110, one range only)."""
-    etag = f'"{file.checksum}"'
-    if not has_ranges:
-        return Response(file.content, media_type=file.media_type, headers={"ETag": etag})
-    headers = {"Accept-Ranges": "bytes", "ETag": etag}
-    size = len(file.content)
-    wanted = _read_range(request.headers.get("range", ""), size)
-    if wanted is None or request.headers.get("if-range", etag) != etag:
-        return Response(file.content, media_type=file.media_type, headers=headers)
-    first, last = wanted
-    if first > last:
-        return Response(status_code=416, headers={**headers, "Content-Range": f"bytes */{size}"})
-    headers["Content-Range"] = f"bytes {first}-{last}/{size}"
-    return Response(
-        file.content[first : last + 1], status_code=206, media_type=file.media_type, headers=headers
-    )
-
-
-def _read_range(header: str, size: int) -> tuple[int, int] | None:
-    """Return the first and last byte that *header* asks for (first > last: none); None for the whole file."""
-    match = _RANGE.fullmatch(header)
-    if match is None or not (match[1] or match[2]):
-        return None
-    if not match[1]:
-        return max(size - int(match[2]), 0), size - 1
-    if match[2] and int(match[2]) < int(match[1]):
-        return None
-    return int(match[1]), min(int(match[2] or size), size - 1)

@@ -7,13 +7,19 @@ from typing import Any
 
 from openeo_jobs.simulator.assets import ResultFile, get_bbox
 from openeo_jobs.simulator.collections import STAC_VERSION
+from openeo_jobs.simulator.deviations import Files
 from openeo_jobs.simulator.lifecycle import BatchJob
 from openeo_jobs.simulator.validation import get_arguments, list_nodes
 from openeo_jobs.status import JobStatus
 
 
 def describe_results(
-    job: BatchJob, files: Sequence[ResultFile], *, status: JobStatus, link: Callable[[str], str]
+    job: BatchJob,
+    files: Sequence[ResultFile],
+    *,
+    status: JobStatus,
+    link: Callable[[str], str],
+    announced: Files,
 ) -> dict[str, Any]:
     """Return what `GET /jobs/{id}/results` says; *link* makes the href that a path can be read by."""
     path = f"/jobs/{job.id}/results"
@@ -34,19 +40,17 @@ def describe_results(
             {"rel": "self", "href": link(path).partition("?")[0], "type": "application/json"},
             {"rel": "canonical", "href": link(path), "type": "application/json"},
         ],
-        "assets": {file.name: _describe_file(file, link(f"/assets/{job.id}/{file.name}")) for file in files},
+        "assets": {
+            file.name: _describe_file(file, link(f"/assets/{job.id}/{file.name}"), announced)
+            for file in files
+        },
     }
 
 
-def _describe_file(file: ResultFile, href: str) -> dict[str, Any]:
-    return {
-        "href": href,
-        "type": file.media_type,
-        "title": file.name,
-        "roles": [file.role],
-        "file:size": len(file.content),
-        "file:checksum": file.checksum,
-    }
+def _describe_file(file: ResultFile, href: str, announced: Files) -> dict[str, Any]:
+    asset = {"href": href, "type": file.media_type, "title": file.name, "roles": [file.role]}
+    size = {"file:size": file.content.size} if announced.has_sizes else {}
+    return asset | size | ({"file:checksum": file.checksum} if announced.has_checksums else {})
 
 
 def _get_interval(job: BatchJob) -> list[Any]:

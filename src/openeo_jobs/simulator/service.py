@@ -9,7 +9,7 @@ from typing import Any
 
 from openeo_jobs.simulator.access import Keys
 from openeo_jobs.simulator.api_errors import ApiError, job_not_found, not_as_specified
-from openeo_jobs.simulator.assets import ResultFile, make_files
+from openeo_jobs.simulator.assets import ResultFile, find_file, make_files
 from openeo_jobs.simulator.descriptions import CREDITS_PER_SECOND
 from openeo_jobs.simulator.deviations import Deviations
 from openeo_jobs.simulator.lifecycle import BatchJob
@@ -128,14 +128,13 @@ class Service:
 
     def get_files(self, job: BatchJob, *, is_partial: bool) -> list[ResultFile]:
         """Return the results of *job*; those of a running one only if partial ones are asked for."""
-        status = job.status_at(self.clock())
-        if status == JobStatus.CREATED:
-            raise ApiError(400, "JobNotStarted", f"The batch job '{job.id}' has not been started.")
-        if status == JobStatus.QUEUED or (status == JobStatus.RUNNING and not is_partial):
-            raise ApiError(
-                400, "JobNotFinished", f"The batch job '{job.id}' is {status} and has no results yet."
-            )
-        return make_files(job, status)
+        status = self._require_results(job, is_partial=is_partial)
+        return make_files(job, status, more=self.deviations.files.more)
+
+    def get_file(self, job: BatchJob, name: str) -> ResultFile | None:
+        """Return one file of the results of *job*, which may be running; None: there is none of that name."""
+        status = self._require_results(job, is_partial=True)
+        return find_file(job, status, name, more=self.deviations.files.more)
 
     def estimate(self) -> dict[str, Any]:
         """Return what a batch job will probably cost and take: the mean of what this backend does."""
@@ -145,6 +144,16 @@ class Service:
             "duration": f"PT{seconds:.3f}S",
             "size": _SIZE_OF_RESULTS,
         }
+
+    def _require_results(self, job: BatchJob, *, is_partial: bool) -> JobStatus:
+        status = job.status_at(self.clock())
+        if status == JobStatus.CREATED:
+            raise ApiError(400, "JobNotStarted", f"The batch job '{job.id}' has not been started.")
+        if status == JobStatus.QUEUED or (status == JobStatus.RUNNING and not is_partial):
+            raise ApiError(
+                400, "JobNotFinished", f"The batch job '{job.id}' is {status} and has no results yet."
+            )
+        return status
 
     def _require_budget(self, job: BatchJob) -> None:
         budget, costs = job.body.get("budget"), self.estimate()["costs"]

@@ -102,7 +102,7 @@ class Assets:
             )
             return _of(connection, attempt_id, self._root)
 
-    def record_part(self, asset_id: int, part: Part | None, *, size: int | None) -> None:
+    def record_part(self, each: Job, asset_id: int, part: Part | None, *, size: int | None) -> None:
         """Store which version of a file is about to arrive, and its size, as far as its server says."""
         values = {
             "part_version": part.version if part else None,
@@ -110,6 +110,7 @@ class Assets:
             "announced_size": size,
         }
         with self._database.writing() as connection:
+            check_owned(connection, each)
             connection.execute(sa.update(asset).where(asset.c.id == asset_id).values(values))
 
     def record_fetched(

@@ -169,15 +169,19 @@ def _submit(run: Run, transfer: Transfer, gateway: Gateway) -> None:
 
 def _fetch(run: Run, transfer: Transfer, gateway: Gateway, offer: Offer, asset: Asset) -> Fetched:
     """Fetch one file, once one may be on its way; in a thread of the pool."""
-    boot_id, id_ = run.presence.runner.boot_id, asset.id
+    boot_id, id_, job = run.presence.runner.boot_id, asset.id, transfer.job
     assert id_ is not None
 
     def begins(version: str | None, size: int | None) -> None:
         part = Part(version=version, boot_id=boot_id) if version is not None else None
         try:
-            run.store.assets.record_part(id_, part, size=size)
-        except DatabaseError as error:  # what a part holds has to be known before it is written
+            run.store.assets.record_part(job, id_, part, size=size)
+        except (DatabaseError, JobMovedError) as error:  # what a part holds has to be known beforehand
             raise DownloadInterruptedError(str(error)) from error
+
+    def ends() -> None:
+        if not run.store.owners.holds(job):
+            raise DownloadInterruptedError(f"row {job.number} is another process's by now")
 
     with run.transfers.slots:
         if transfer.is_over or run.stopping.is_set():
@@ -188,6 +192,7 @@ def _fetch(run: Run, transfer: Transfer, gateway: Gateway, offer: Offer, asset: 
             size=asset.announced_size,
             keeps=keeps_what_is_there(asset),
             begins=begins,
+            ends=ends,
             goes_on=lambda: not run.stopping.is_set(),
         )
         try:
@@ -207,11 +212,11 @@ def _record_files(run: Run, transfer: Transfer, results: Sequence[Done]) -> None
     missing = {done.subject[1]: done.error for done in results if done.error is not None}
     left = {id_ for id_, error in missing.items() if isinstance(error, DownloadInterruptedError)}
     failed = {id_: str(error) for id_, error in missing.items() if id_ not in left}
+    if fetched or failed:
+        run.store.assets.record_fetched(transfer.job, fetched, failed, at=run.now())
     transfer.waiting -= fetched.keys() | missing.keys()
     transfer.brings = transfer.brings or bool(fetched)
     transfer.is_left = transfer.is_left or bool(left)
-    if fetched or failed:
-        run.store.assets.record_fetched(transfer.job, fetched, failed, at=run.now())
     if not transfer.waiting:
         _conclude(run, transfer)
 

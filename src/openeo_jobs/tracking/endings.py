@@ -15,6 +15,7 @@ from openeo_jobs.tracking.run import Run, log
 
 def finish(run: Run, backend_names: Collection[str]) -> None:
     """Fetch what is to be fetched from these backends, and let the hooks be called that are due."""
+    run.transfers.keep(asked=run.pool.keys_under_way("results"), files=run.pool.keys_under_way("file"))
     for job in run.store.endings.open(run.runner_id):
         if run.stopping.is_set() or job.backend_name not in backend_names:
             continue

@@ -9,6 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+_Key = tuple[str, Hashable]
+"""The kind of a task, and its key among those of its kind."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
@@ -25,7 +28,7 @@ class Done:
 class _Task:
     kind: str
     lane: str
-    key: Hashable
+    key: _Key
     subject: Any
     function: Callable[[], Any]
 
@@ -40,9 +43,9 @@ class Pool:
     def __init__(self, threads_per_lane: int = 8) -> None:
         self._threads_per_lane = threads_per_lane
         self._lanes: dict[str, _Lane] = {}
-        self._under_way: dict[Hashable, _Task] = {}
-        self._given_up: set[Hashable] = set()
-        self._done: queue.SimpleQueue[tuple[Hashable, Done] | None] = queue.SimpleQueue()
+        self._under_way: dict[_Key, _Task] = {}
+        self._given_up: set[_Key] = set()
+        self._done: queue.SimpleQueue[tuple[_Key, Done] | None] = queue.SimpleQueue()
 
     def submit(
         self,
@@ -92,6 +95,10 @@ class Pool:
         """Wait no longer for the tasks of these *kinds* that are under way; their results still come."""
         self._given_up |= {key for key, task in self._under_way.items() if task.kind in kinds}
 
+    def keys_under_way(self, kind: str) -> set[Hashable]:
+        """Return the keys of the tasks of this *kind* whose results were not collected yet."""
+        return {key for its_kind, key in self._under_way if its_kind == kind}
+
     def kinds_under_way(self) -> set[str]:
         """Return the kinds of all tasks that are under way, given up or not."""
         return {task.kind for task in self._under_way.values()}
@@ -114,7 +121,7 @@ class Pool:
         for lane in self._lanes.values():
             lane.close()
 
-    def _forget(self, key: Hashable) -> None:
+    def _forget(self, key: _Key) -> None:
         self._under_way.pop(key, None)
         self._given_up.discard(key)
 
@@ -122,7 +129,7 @@ class Pool:
 class _Lane:
     """A queue of tasks, and the threads that take from it."""
 
-    def __init__(self, name: str, most: int, done: queue.SimpleQueue[tuple[Hashable, Done] | None]) -> None:
+    def __init__(self, name: str, most: int, done: queue.SimpleQueue[tuple[_Key, Done] | None]) -> None:
         self._name = name
         self._most = most
         self._done = done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Hashable, Set
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -53,6 +54,14 @@ class Transfers:
     def __post_init__(self) -> None:
         """Make as many slots as the limit says."""
         self.slots = threading.BoundedSemaphore(self.limit)
+
+    def keep(self, *, asked: Set[Hashable], files: Set[Hashable]) -> None:
+        """Forget what is not under way: it could not be stored when it arrived, and is asked for anew.
+
+        *asked* are the numbers of the jobs, *files* the ids of the files, that are under way.
+        """
+        self.asked &= asked
+        self.by_job = {number: one for number, one in self.by_job.items() if one.waiting <= files}
 
     def has(self, job: Job) -> bool:
         """Say whether the results of *job* are under way."""
