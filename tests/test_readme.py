@@ -123,7 +123,7 @@ def test_a_screen_is_what_the_command_prints(demo, command: str, monkeypatch, ca
 
 
 def test_every_command_that_is_named_exists(capsys) -> None:
-    named = {m[0] for m in re.findall(r"openeo-jobs ((?:db )?[a-z]+)((?: |`|$))", README)}
+    named = {m[0] for m in re.findall(r"openeo-jobs ((?:db )?[a-z-]+)((?: |`|$))", README)}
     assert named >= {"demo", "status", "failures", "retry", "db upgrade", "simulate"}
     for command in named:
         with pytest.raises(SystemExit) as ended:

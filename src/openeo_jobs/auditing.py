@@ -1,4 +1,4 @@
-"""Audit a campaign: its database, and what its backends list of it."""
+"""Audit a campaign: its database, what its backends list of it, and the files of its results."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from openeo_jobs.backends.foreign import as_backend_error
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.errors import DatabaseError
 from openeo_jobs.jobs import Backend, Listing
-from openeo_jobs.policy.audit import Audit, BackendFacts, judge_backend, judge_database
+from openeo_jobs.policy.audit import Audit, BackendFacts, Finding, judge_backend, judge_database
 from openeo_jobs.policy.orphans import Origin, sort_out
 from openeo_jobs.policy.tags import find_tag
+from openeo_jobs.policy.verification import Tally
 from openeo_jobs.report.audit import draw_audit
 from openeo_jobs.report.commands import Commands
 from openeo_jobs.storage.store import JobStore, find_database, open_store
+from openeo_jobs.tracking.verification import verify, verify_all
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -33,29 +35,46 @@ class DrawnAudit(Audit):
 NOT_ASKED = "it was not asked: there is no connection to it"
 
 
-def audit(path: str | Path, connections: Mapping[str, Any | Callable[[], Any]] | None = None) -> DrawnAudit:
+def audit(
+    path: str | Path,
+    connections: Mapping[str, Any | Callable[[], Any]] | None = None,
+    *,
+    files: bool = False,
+) -> DrawnAudit:
     """Go through the campaign at *path*: what is wrong with it, and what could not be checked.
 
     *path* is its database, or its CSV or Parquet file. *connections* has, by the names of its backends, an
     `openeo.Connection`, or a callable that makes one; each of them is asked as whom it is logged in, and for
-    its list of batch jobs. Backends that are not in there, or do not answer, are `not checked`. Nothing is
-    changed.
+    its list of batch jobs. Backends that are not in there, or do not answer, are `not checked`. With *files*,
+    every file of the complete rows is read, and compared with the size and SHA-256 that it had when it
+    arrived; rows whose `on_job_done` has fetched them are `not checked`. Nothing is changed.
 
     The result prints as the table of `openeo-jobs audit`. It says whether anything `is_wrong`, and has the
     `findings` one by one, each with a `verdict`: `fine`, `wrong`, `note` or `not checked`. Raises
     `DatabaseError` for a database that cannot be used.
     """
     with open_store(find_database(path)) as store:
-        return audit_store(store, connections or {})
+        return audit_store(store, connections or {}, files=files)
 
 
-def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], Any]]) -> DrawnAudit:
-    """Go through the campaign of an open *store*; see `audit`."""
+def audit_store(
+    store: JobStore,
+    connections: Mapping[str, Any | Callable[[], Any]],
+    *,
+    files: bool,
+    watch: Callable[[Tally], None] = lambda tally: None,
+) -> DrawnAudit:
+    """Go through the campaign of an open *store*; see `audit`.
+
+    *watch* is called after each row whose files were read.
+    """
     campaign = store.campaigns.load()
     if campaign is None:
         raise DatabaseError(f"{store.path} holds no rows yet; the script that made it has not begun")
     facts = store.audits.facts()
     findings = judge_database(facts)
+    if files:
+        findings += _verify_files(store, watch)
     for backend in store.backends.all():
         findings += judge_backend(_gather(store, campaign.uid, backend, connections.get(backend.name)))
     return DrawnAudit(
@@ -65,6 +84,20 @@ def audit_store(store: JobStore, connections: Mapping[str, Any | Callable[[], An
         batch_jobs=facts.batch_jobs,
         findings=tuple(findings),
     )
+
+
+def _verify_files(store: JobStore, watch: Callable[[Tally], None]) -> list[Finding]:
+    """Read the files of all complete rows.
+
+    A run may go on meanwhile: where something is wrong, the row is looked at once more, as it is then.
+    """
+    tally = Tally(store.path.parent.absolute())
+    for verified in verify_all(store.complete.all()):
+        now = store.complete.one(verified.row.number) if verified.flaws else verified.row
+        if now is not None:
+            tally.add(verified if now == verified.row else verify(now))
+        watch(tally)
+    return tally.findings()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

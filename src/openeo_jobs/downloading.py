@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,13 @@ from openeo_jobs.tracking import loop, refetch
 from openeo_jobs.tracking.files import is_here
 from openeo_jobs.tracking.run import Run
 from openeo_jobs.tracking.stopping import Stopper
+from openeo_jobs.tracking.vanished import is_deleted
 
 _POLL_SECONDS = 2.0
+_GONE = (
+    "delete-remote has deleted its batch job on the backend: put a copy of yours back, or compute it anew "
+    "(openeo-jobs retry --yes)"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +72,10 @@ def download(
         if root_dir is None:
             root_dir = _find_root(store, is_free_to_choose=output_path is not None)
         caps = {backend.name: backend.parallel_jobs for backend in store.backends.all()}
+    gone = {job.number: _GONE for job in chosen if is_deleted(job)}
+    chosen = [job for job in chosen if job.number not in gone]
     if not chosen:
-        return Downloaded()
+        return Downloaded(missing=gone)
     manager = _Fetcher(_POLL_SECONDS, root_dir, output_path=output_path, assets=assets)
     if not caps.keys() & connections.keys():
         raise UsageError(
@@ -78,7 +85,8 @@ def download(
     for name in caps.keys() & connections.keys():
         manager.add_backend(name, connections[name], parallel_jobs=caps[name])
     with begin(manager, Call(start_job=_start_nothing, job_db=database, starts_jobs=False)) as run:
-        return _fetch(run, chosen, tell)
+        outcome = _fetch(run, chosen, tell)
+    return replace(outcome, missing={**gone, **outcome.missing})
 
 
 class _Fetcher(MultiBackendJobManager):

@@ -130,6 +130,8 @@ class BatchJob:
     absent_since: datetime | None = None
     """When a complete listing first did not contain its tag."""
     start_sent_at: datetime | None = None
+    deleted_at: datetime | None = None
+    """When it was deleted on its backend, because a person said so."""
     vain_starts: int = 0
     """How many starts had no effect: it was seen `created` twice afterwards, a grace period apart."""
 
@@ -242,6 +244,8 @@ class Listing:
 
     batch_jobs: Sequence[Observation]
     is_complete: bool
+    is_part_missing: bool = False
+    """Whether a part of a federation did not answer: what is found nowhere may be there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

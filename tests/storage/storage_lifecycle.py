@@ -107,6 +107,9 @@ def _run_and_fetch(store: JobStore, runner_id: int) -> None:
     store.assets.record_downloaded(done, [asset], at=NOW)
     store.hooks.record_returned(done, at=NOW)
     store.assets.downloaded(runner_id)
+    store.complete.count()
+    list(store.complete.all())
+    store.complete.one(done.number)
     store.assets.record_missing([done])
     partial = finish_one(store, runner_id, "j-partial")
     store.endings.record_download_failed(partial, message="reset", tries=1, again_at=seconds(60))
@@ -117,6 +120,15 @@ def _run_and_fetch(store: JobStore, runner_id: int) -> None:
     store.endings.record_failure(failed, FAILURE)
     store.endings.open(runner_id)
     store.retries.retry([reload(store, failed)], reason="mended", at=NOW)
+    _remove(store)
+
+
+def _remove(store: JobStore) -> None:
+    first = store.removals.all()[0]
+    assert store.removals.one(first.id) == first
+    attempts = [use.attempt_id for use in first.uses if use.attempt_id is not None]
+    store.costs.record_last(attempts, 1.0, {})
+    store.removals.record_deleted(first.id, at=NOW)
 
 
 def _cancel(store: JobStore, runner_id: int) -> None:

@@ -29,7 +29,11 @@ def list_batch_jobs(transport: Transport) -> Listing:
     count = reader.read(PAGE_SIZE)
     if count and count % PROBE_SIZE == 0 and not reader.has_followed:
         reader.is_complete &= reader.is_whole(count) or reader.has_room(2 * count, besides=count)
-    return Listing(batch_jobs=tuple(reader.found.values()), is_complete=reader.is_complete)
+    return Listing(
+        batch_jobs=tuple(reader.found.values()),
+        is_complete=reader.is_complete,
+        is_part_missing=reader.is_part_missing,
+    )
 
 
 class _Reader:
@@ -38,6 +42,7 @@ class _Reader:
     def __init__(self, transport: Transport) -> None:
         self.found: dict[str, Observation] = {}
         self.is_complete = True
+        self.is_part_missing = False
         self.has_followed = False
         self._transport = transport
         self._url = transport.url_of("jobs")
@@ -80,7 +85,7 @@ class _Reader:
         if not isinstance(entries, list):
             raise BackendAnswerError(f"the list of batch jobs has no jobs: jobs is {entries!r:.80}")
         if document.get("federation:missing"):
-            self.is_complete = False
+            self.is_complete, self.is_part_missing = False, True
         before = len(self.found)
         for entry in entries:
             observation = observation_in_listing(entry)

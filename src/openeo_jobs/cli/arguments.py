@@ -46,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_adopt(commands)
     _add_orphans(commands)
     _add_audit(commands)
+    _add_delete_remote(commands)
     _add_db(commands)
     _add_simulate(commands)
     return parser
@@ -70,7 +71,7 @@ def _add(commands: Any, name: str, text: str, *, epilog: str = "") -> argparse.A
     parser: argparse.ArgumentParser = commands.add_parser(
         name, help=text, description=f"{text[0].upper()}{text[1:]}.", epilog=epilog
     )
-    parser.set_defaults(module=f"openeo_jobs.cli.{name}")
+    parser.set_defaults(module=f"openeo_jobs.cli.{name.replace('-', '_')}")
     return parser
 
 
@@ -155,6 +156,10 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--row", metavar="N", type=int, action="append", default=[], help="row N; may be given several times"
     )
+    _add_where(parser)
+
+
+def _add_where(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--where",
         metavar="CONDITION",
@@ -194,8 +199,24 @@ def _add_audit(commands: Any) -> None:
     text = "is anything wrong? the database, and what the backends list; exit code 1 if so"
     parser = _add(commands, "audit", text, epilog=f"{_PATH} {_LOGINS} {_NOT_CHECKED}")
     _add_path(parser)
-    parser.add_argument("--offline", action="store_true", help="ask no backend: check the database alone")
+    parser.add_argument("--offline", action="store_true", help="ask no backend: check what is here alone")
+    parser.add_argument(
+        "--files", action="store_true", help="read every file of complete rows: size and SHA-256 checksum"
+    )
     _add_json(parser)
+
+
+def _add_delete_remote(commands: Any) -> None:
+    text = "delete on the backends what is needed no more: verified rows, superseded attempts, orphans"
+    parser = _add(commands, "delete-remote", text, epilog=f"{_PATH} {_LOGINS}")
+    _add_path(parser)
+    _add_where(parser)
+    parser.add_argument(
+        "--keep-failed", action="store_true", help="keep those of attempts that failed, for their logs"
+    )
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument("--dry-run", action="store_true", help="list what would be deleted, and end")
+    action.add_argument("--yes", action="store_true", help="delete without asking")
 
 
 def _add_db(commands: Any) -> None:

@@ -44,13 +44,14 @@ def tell(lines: Iterable[str]) -> None:
     make_console().print("\n".join(lines), soft_wrap=True)
 
 
-def confirm(verb: str, what: str, *, otherwise: str) -> None:
+def confirm(verb: str, what: str, *, otherwise: str, command: str | None = None) -> None:
     """Let a person confirm, who sees *what* it is about; raise where nobody can, or does not.
 
-    *otherwise* says what has come of it then.
+    *otherwise* says what has come of it then, *command* is what to type to be asked nothing.
     """
     if not sys.stdin.isatty():
-        raise UsageError(f"this would {verb} {what}. If that is meant, add --yes")
+        how = f"type: {command}" if command else "add --yes"
+        raise UsageError(f"this would {verb} {what}. If that is meant, {how}")
     if input(f"{verb.capitalize()} {what}? [y/N] ").strip().lower() not in ("y", "yes"):
         raise OpenEOJobsError(otherwise)
 

@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check came to. *place* is `database`, `rows`, or the name of a backend."""
+    """What one check came to. *place* is `database`, `rows`, `files`, or the name of a backend."""
 
     place: str
     check: str

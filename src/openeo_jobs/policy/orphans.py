@@ -22,6 +22,15 @@ class Origin(StrEnum):
     """From a create request that the database does not know: a backup was restored, or a file copied."""
 
 
+class Settlement(StrEnum):
+    """What a person has decided about a batch job."""
+
+    FOREIGN = "foreign"
+    """It is none of this campaign's business; it stays where it is."""
+    DELETED = "deleted"
+    """It was deleted on its backend."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Find:
     """A batch job that a listing showed, and the database did not know. *post* is its create request."""

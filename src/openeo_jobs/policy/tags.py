@@ -29,6 +29,11 @@ def find_tag(title: str | None, uid: str) -> Tag | None:
     return Tag(text=found[-1][0], row=int(found[-1][2], 36)) if found else None
 
 
+def has_tag(title: str | None) -> bool:
+    """Say whether a title has the tag of a campaign, of whatever one."""
+    return _TAG.search(title or "") is not None
+
+
 def without_tag(title: str) -> str:
     """Return *title* as it was before a tag, of whatever campaign, was put at its end."""
     return _AT_THE_END.sub("", title)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from openeo_jobs.policy.audit import Audit, Finding, Verdict
+from openeo_jobs.policy.verification import FILES
 from openeo_jobs.report.commands import Commands
 from openeo_jobs.report.figures import count, wrap
 
@@ -77,4 +78,4 @@ def _conclude(audit: Audit, commands: Commands) -> list[str]:
 
 
 def _is_about_batch_jobs(finding: Finding) -> bool:
-    return finding.place not in ("rows", "database")
+    return finding.place not in ("rows", "database", FILES)

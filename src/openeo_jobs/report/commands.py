@@ -43,6 +43,10 @@ class Commands:
         """Return the command that shows the batch jobs that no row uses, or does something with them."""
         return self._join("orphans", *options)
 
+    def delete_remote(self, *options: str | int) -> str:
+        """Return the command that deletes batch jobs on their backends that are needed no more."""
+        return self._join("delete-remote", *options)
+
     def _join(self, verb: str, *options: str | int) -> str:
         words = [verb, *([self.path] if self.path else []), *map(str, options)]
         return f"{self.program} {shlex.join(words)}"

@@ -62,7 +62,7 @@ class Assets:
             rows = connection.execute(select).all()
         found: dict[int, list[Asset]] = {}
         for row in rows:
-            found.setdefault(row.attempt_id, []).append(_asset_from(row, self._root))
+            found.setdefault(row.attempt_id, []).append(asset_from(row, self._root))
         return found
 
     def errors(self) -> dict[int, str]:
@@ -175,6 +175,24 @@ def make_pending(connection: sa.Connection, attempt_id: int) -> None:
     )
 
 
+def asset_from(row: Any, root: Path) -> Asset:
+    """Make a file of a row of its table; its path is stored from *root*, the folder of the database."""
+    has_part = row.part_version is not None and row.part_boot_id is not None
+    return Asset(
+        id=row.id,
+        name=row.name,
+        path=root / row.path,
+        state=AssetState(row.state),
+        media_type=row.media_type,
+        announced_size=row.announced_size,
+        announced_checksum=row.announced_checksum,
+        size=row.size,
+        checksum=row.checksum,
+        downloaded_at=row.downloaded_at,
+        part=Part(version=row.part_version, boot_id=row.part_boot_id) if has_part else None,
+    )
+
+
 def select_expiring(connection: sa.Connection) -> list[tuple[int, datetime]]:
     """Select the rows whose results are not here, and when they expire, as far as their backends say."""
     select = (
@@ -207,7 +225,7 @@ def _check_places(connection: sa.Connection, each: Job, planned: Sequence[Asset]
 
 def _of(connection: sa.Connection, attempt_id: int, root: Path) -> list[Asset]:
     select = sa.select(asset).where(asset.c.attempt_id == attempt_id).order_by(asset.c.id)
-    return [_asset_from(row, root) for row in connection.execute(select)]
+    return [asset_from(row, root) for row in connection.execute(select)]
 
 
 def _delete(connection: sa.Connection, ids: Collection[int | None]) -> None:
@@ -240,20 +258,3 @@ def _values_of(one: Asset, root: Path) -> dict[str, Any]:
         "part_version": one.part.version if one.part else None,
         "part_boot_id": one.part.boot_id if one.part else None,
     }
-
-
-def _asset_from(row: Any, root: Path) -> Asset:
-    has_part = row.part_version is not None and row.part_boot_id is not None
-    return Asset(
-        id=row.id,
-        name=row.name,
-        path=root / row.path,
-        state=AssetState(row.state),
-        media_type=row.media_type,
-        announced_size=row.announced_size,
-        announced_checksum=row.announced_checksum,
-        size=row.size,
-        checksum=row.checksum,
-        downloaded_at=row.downloaded_at,
-        part=Part(version=row.part_version, boot_id=row.part_boot_id) if has_part else None,
-    )

@@ -74,6 +74,7 @@ class LateCosts:
             .join(batch_job, batch_job.c.id == attempt.c.chosen_id)
             .where(attempt.c.costs_not_before <= at, attempt.c.costs.is_(None))
             .where(attempt.c.ended_at.is_not(None), batch_job.c.batch_job_id.is_not(None))
+            .where(batch_job.c.settled_at.is_(None))  # what was deleted cannot be asked for
             .where(
                 backend.c.name.in_(list(backend_names)), is_free_or_of(runner_id), is_within_reach(runner_id)
             )
@@ -92,6 +93,15 @@ class LateCosts:
         with self._database.writing() as connection:
             for answer in answers:
                 _record(connection, answer)
+
+    def record_last(self, attempt_ids: Sequence[int], costs: float, usage: Mapping[str, Any]) -> None:
+        """Store the last that a backend says of a batch job; costs that are known stay as they are."""
+        values: dict[str, Any] = {"costs": costs, "currency": _CURRENCY, "costs_not_before": None}
+        if usage:
+            values["usage"] = dict(usage)
+        its = sa.and_(attempt.c.id.in_(attempt_ids), attempt.c.costs.is_(None))
+        with self._database.writing() as connection:
+            connection.execute(sa.update(attempt).where(its).values(values))
 
 
 def sum_costs(connection: sa.Connection) -> list[Costs]:

@@ -13,7 +13,7 @@ from openeo_jobs.status import ENDED, Actor, JobStatus
 from openeo_jobs.storage.attempts import make_unexplained_failure
 from openeo_jobs.storage.changes import check_unmoved
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.rows import attempt_of, failure_values, update_each
+from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, failure_values, job_from, update_each
 from openeo_jobs.storage.runners import is_free
 from openeo_jobs.storage.schema import attempt, backend, job, status_change
 

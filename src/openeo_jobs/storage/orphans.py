@@ -5,28 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 import sqlalchemy as sa
 
 from openeo_jobs.jobs import BatchJob, Job, Outcome
-from openeo_jobs.policy.orphans import WAITING_REASON, Find, Origin
+from openeo_jobs.policy.orphans import WAITING_REASON, Find, Origin, Settlement
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.attempts import insert_attempt, insert_batch_job
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.logins import is_foreign
 from openeo_jobs.storage.rows import SELECT_BATCH_JOBS, SELECT_JOBS, batch_job_from, job_from, update_each
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job
-
-
-class Settlement(StrEnum):
-    """What a person has decided about an orphan."""
-
-    FOREIGN = "foreign"
-    """It is none of this campaign's business; it stays where it is."""
-    DELETED = "deleted"
-    """It was deleted on its backend."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

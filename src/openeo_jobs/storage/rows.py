@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +22,7 @@ from openeo_jobs.jobs import (
     ResultsStatus,
     Runner,
 )
+from openeo_jobs.policy.orphans import Settlement
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job
 
@@ -120,6 +122,11 @@ def campaign_from(row: sa.Row[Any]) -> Campaign:
     )
 
 
+def deletion_time(settled_as: str | None, settled_at: datetime | None) -> datetime | None:
+    """Return when a batch job was deleted on its backend; None where it was not."""
+    return settled_at if settled_as == Settlement.DELETED else None
+
+
 def update_each(connection: sa.Connection, table: sa.Table, ids: Iterable[int], **values: Any) -> None:
     """Set *values* in the rows with these *ids*; there may be more of them than a statement has variables."""
     parameters = [{"its_id": one} for one in ids]
@@ -162,6 +169,7 @@ def _batch_job_from(values: Values) -> BatchJob:
     return BatchJob(
         backend_name=values[backend.c.name],
         outcome=Outcome(values[batch_job.c.outcome]),
+        deleted_at=deletion_time(values[batch_job.c.settled_as], values[batch_job.c.settled_at]),
         **_same(
             values,
             batch_job,

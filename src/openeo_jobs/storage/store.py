@@ -15,6 +15,7 @@ from openeo_jobs.storage.backends import Backends
 from openeo_jobs.storage.campaigns import Campaigns
 from openeo_jobs.storage.cancellations import Cancellations
 from openeo_jobs.storage.claims import Claims
+from openeo_jobs.storage.complete import CompleteRows
 from openeo_jobs.storage.costs import LateCosts
 from openeo_jobs.storage.creations import Creations
 from openeo_jobs.storage.database import Database
@@ -28,6 +29,7 @@ from openeo_jobs.storage.orphans import Orphans
 from openeo_jobs.storage.owners import Owners
 from openeo_jobs.storage.progress import Progress
 from openeo_jobs.storage.queries import Jobs
+from openeo_jobs.storage.removals import Removals
 from openeo_jobs.storage.reports import Reports
 from openeo_jobs.storage.retries import Retries
 from openeo_jobs.storage.runners import Runners
@@ -57,6 +59,8 @@ class JobStore:
         self.cancellations = Cancellations(database)
         self.endings = Endings(database)
         self.assets = Assets(database)
+        self.complete = CompleteRows(database)
+        self.removals = Removals(database)
         self.hooks = Hooks(database)
         self.costs = LateCosts(database)
         self.failures = Failures(database)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.errors import BackendRefusedError
 from openeo_jobs.jobs import Observation
+from openeo_jobs.policy.orphans import Settlement
 from openeo_jobs.status import JobStatus
-from openeo_jobs.storage.orphans import Orphan, Settlement
+from openeo_jobs.storage.orphans import Orphan
 from openeo_jobs.storage.store import JobStore
 
 
@@ -32,14 +35,14 @@ def delete_orphan(
     One that is not `created` on its backend has run or runs: it is deleted only with *even_if_started*.
     Raises `BackendError` where the backend does not answer, or refuses.
     """
-    seen = _look(gateway, orphan.batch_job_id)
+    seen = look(gateway, orphan.batch_job_id)
     if seen is not None and (orphan.was_started or (not even_if_started and _has_run(seen))):
         return Deletion.STARTED
     if orphan.id not in {one.id for one in store.orphans.open()}:
         return Deletion.USED
     if seen is not None:
         gateway.delete(orphan.batch_job_id)
-        if _look(gateway, orphan.batch_job_id) is not None:
+        if look(gateway, orphan.batch_job_id) is not None:
             return Deletion.KEPT
     elif orphan.account is not None and gateway.get_account() not in (None, orphan.account):
         return Deletion.HIDDEN
@@ -51,11 +54,18 @@ def _has_run(seen: Observation) -> bool:
     return seen.status != JobStatus.CREATED
 
 
-def _look(gateway: Gateway, batch_job_id: str) -> Observation | None:
+def look(gateway: Gateway, batch_job_id: str) -> Observation | None:
     """Ask for a batch job; None where its backend does not know it."""
-    try:
+    with suppress_not_found():
         return gateway.get_batch_job(batch_job_id)
+    return None
+
+
+@contextmanager
+def suppress_not_found() -> Iterator[None]:
+    """Go on where a backend answers that it does not know a batch job."""
+    try:
+        yield
     except BackendRefusedError as error:
-        if error.http_status == 404 or error.code == "JobNotFound":
-            return None
-        raise
+        if error.http_status != 404 and error.code != "JobNotFound":
+            raise

@@ -27,7 +27,7 @@ from openeo_jobs.policy.downloads import (
     version_to_continue,
 )
 from openeo_jobs.status import JobStatus
-from openeo_jobs.tracking import files, poller
+from openeo_jobs.tracking import files, poller, vanished
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log, say_length
 from openeo_jobs.tracking.transfers import Transfer
@@ -89,6 +89,7 @@ def check_files(run: Run) -> None:
     if run.user_code.has_hook(JobStatus.FINISHED) or not run.settings.downloads_results:
         return
     missing = [job for job, assets in run.store.assets.downloaded(run.runner_id) if not _is_here(assets)]
+    missing = vanished.tell(missing)
     if missing:
         log.warning("the results of %d finished rows are not on disk; they are fetched again", len(missing))
         run.store.assets.record_missing(missing)
