@@ -90,6 +90,7 @@ def test_300_files_of_one_job_keep_the_limit_busy(fetch_all: Callable[..., tuple
     check_one_job(fetch_all, 300)
 
 
+@pytest.mark.long
 def test_300_files_of_100_jobs_keep_the_limit_busy(fetch_all: Callable[..., tuple[float, int]]) -> None:
     check_many_jobs(fetch_all, 100)
 

@@ -71,6 +71,7 @@ def test_what_one_account_left_behind_waits_for_it_while_the_other_goes_on(
     assert not asked, f"batch jobs of others were asked for: {asked}"
 
 
+@pytest.mark.long
 def test_two_accounts_that_run_it_at_once_compute_each_row_once(tmp_path, north, south) -> None:
     both = [begin(tmp_path, north, south, f"--as={name}") for name in ("xenia", "yvonne")]
     outputs = [process.communicate(timeout=120)[0] for process in both]

@@ -20,8 +20,6 @@ def describe_runners(latest: Runner | None, alive: Sequence[Runner], *, now: dat
 
 
 def _describe(runner: Runner, now: datetime) -> str:
-    if runner.last_round_at is None:
-        last = "no round yet"
-    else:
-        last = f"last round {format_length(now - runner.last_round_at)} ago"
+    assert runner.last_round_at is not None, "a runner without a round is no run"
+    last = f"last round {format_length(now - runner.last_round_at)} ago"
     return f"run by {runner.host}, pid {runner.pid}: {runner.command}   {last}"

@@ -105,9 +105,7 @@ class Reports:
             by_results = _counts(connection, job.c.results_status, free, job.c.status == JobStatus.FINISHED)
             by_user_status = _counts(connection, job.c.user_status, ~free)
             assets, assets_size = _files(connection)
-            last = connection.execute(
-                sa.select(runner).where(is_run()).order_by(runner.c.id.desc()).limit(1)
-            ).first()
+            last = connection.execute(_LATEST_RUN).first()
             return Overview(
                 uid=head.uid,
                 created_at=head.created_at,
