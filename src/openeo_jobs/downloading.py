@@ -58,8 +58,9 @@ def download(
     that could not be fetched, or were not yet, or are not on disk any more; of the rows that are named by
     *rows* (numbers, from 1) or *where* (an SQL condition over view `jobs`), also those that were not wanted.
 
-    Files go where they were to go. For rows of which that is not known yet, *root_dir*, *output_path* and
-    *assets* are those of `MultiBackendJobManager`; *root_dir* is, left out, where other rows have theirs.
+    Files go where they were to go. For rows of which that is not known yet, *root_dir* and *output_path* are
+    those of `MultiBackendJobManager`; *root_dir* is, left out, where other rows have theirs. Which files are
+    wanted is up to *assets* alone: a filter of the script is not remembered.
 
     *tell* is called from time to time with how many rows are done, and of how many.
 

@@ -81,7 +81,7 @@ def check(folder: Path, north: Simulator, south: Simulator) -> None:
     assert query(database, "PRAGMA foreign_key_check") == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
 def test_a_signal_ends_the_run_in_order_and_the_next_one_goes_on(tmp_path, north, south, number) -> None:
     process = begin(tmp_path, north, south)
     wait_until(lambda: count_finished(tmp_path) >= 10, process)
@@ -166,7 +166,8 @@ def test_two_processes_that_begin_a_new_campaign_at_one_moment_share_it(tmp_path
     assert count_owned(tmp_path, 2) > 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_says_which_other_one_the_campaign_goes_on_in(
     tmp_path, north, south, number
 ) -> None:

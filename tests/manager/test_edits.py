@@ -129,7 +129,7 @@ def test_a_row_that_was_not_edited_is_not_run_again_though_the_file_lags_behind(
     assert "0 rows are back in line, and the order is taken over" in caplog.text
 
 
-@pytest.mark.parametrize("object_of", [CsvJobDatabase, None])
+@pytest.mark.parametrize("object_of", [pytest.param(CsvJobDatabase, marks=pytest.mark.long), None])
 def test_restart_loops_lose_no_row_and_run_none_twice(
     make_manager, north, tmp_path: Path, monkeypatch, object_of
 ) -> None:

@@ -74,6 +74,20 @@ def test_a_hook_finds_the_files_where_get_job_dir_says(
     assert (tmp_path / "results" / "T000" / "openEO.tif").exists()
 
 
+def test_a_hook_does_not_put_a_file_in_the_place_of_another_rows(
+    make_manager: MakeManager, north: Simulator, tmp_path: Path
+) -> None:
+    class Manager(MultiBackendJobManager):
+        def on_job_done(self, job: Any, row: Any) -> None:
+            super().on_job_done(job, row)
+
+    manager = make_manager(north, cls=Manager, output_path=lambda row: "all", parallel_jobs=1)
+    manager.run_jobs(make_rows(2), start_job, tmp_path / "jobs.csv")
+    errors = query(tmp_path / "jobs.sqlite", "SELECT hook_error FROM attempts ORDER BY job")
+    assert errors[0] == (None,)
+    assert "is a file of row 1" in errors[1][0]
+
+
 @pytest.mark.parametrize(
     ("template", "message"),
     [

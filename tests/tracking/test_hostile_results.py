@@ -214,6 +214,7 @@ def test_a_file_that_is_longer_than_announced_is_cut_at_once(
     assert list((folder / FOLDER).iterdir()) == [folder / FOLDER / "job_north-1.json"]
 
 
+@pytest.mark.long
 def test_10000_assets_that_cannot_be_had_cost_little(bench: Bench, offer: Any, backend: Any) -> None:
     offer({f"{number:05}/../../x.tif": {"href": "http://127.0.0.1:1/x"} for number in range(10_000)})
     assert try_to_the_end(bench) is ResultsStatus.FAILED

@@ -111,6 +111,11 @@ class Assets:
             )
             return _of(connection, attempt_id, self._root)
 
+    def check_places(self, each: Job, planned: Sequence[Asset]) -> None:
+        """Raise `UsageError` if a file would take the place of another row's."""
+        with self._database.reading() as connection:
+            _check_places(connection, each, planned, self._root)
+
     def record_part(self, each: Job, asset_id: int, part: Part | None, *, size: int | None) -> None:
         """Store which version of a file is about to arrive, and its size, as far as its server says."""
         values = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -29,13 +29,15 @@ def fetch_results(
     *,
     wants: Wants = lambda offer: True,
     known: Sequence[Asset] = (),
+    check: Callable[[Sequence[Asset]], None] = lambda planned: None,
 ) -> list[Asset]:
     """Fetch the results and metadata of one batch job, and wait for it; return the files that are here.
 
-    *known* are the files that are known to be here.
+    *known* are the files that are known to be here. *check* gets those that there will be, and raises where
+    they may not be.
     """
     results = ask_results(gateway, batch_job_id, metadata_path)
-    return fetch_files(gateway, results, folder, wants=wants, known=known)
+    return fetch_files(gateway, results, folder, wants=wants, known=known, check=check)
 
 
 def fetch_files(
@@ -45,9 +47,11 @@ def fetch_files(
     *,
     wants: Wants = lambda offer: True,
     known: Sequence[Asset] = (),
+    check: Callable[[Sequence[Asset]], None] = lambda planned: None,
 ) -> list[Asset]:
     """Fetch the files of one batch job, and write the document that describes them."""
     planned = plan_files(results.offers, folder=folder, wants=wants, known=known, is_here=is_here)
+    check(planned)
     offers = {offer.name: offer for offer in results.offers}
     missing = [asset for asset in planned if not asset.is_settled]
     folder.mkdir(parents=True, exist_ok=True)
