@@ -14,6 +14,8 @@ from campaigning import make_rows, query, start_job
 from openeo_jobs import MultiBackendJobManager
 from openeo_jobs.simulator import Deviations, Fault, Files, Simulator
 
+pytestmark = pytest.mark.long
+"""How many are on their way depends on how busy the machine is: no everyday test."""
 LIMIT = 8
 LATENCY_SECONDS = 0.25
 SLOW = [
@@ -90,16 +92,13 @@ def test_300_files_of_one_job_keep_the_limit_busy(fetch_all: Callable[..., tuple
     check_one_job(fetch_all, 300)
 
 
-@pytest.mark.long
 def test_300_files_of_100_jobs_keep_the_limit_busy(fetch_all: Callable[..., tuple[float, int]]) -> None:
     check_many_jobs(fetch_all, 100)
 
 
-@pytest.mark.long
 def test_5000_files_of_one_job_keep_the_limit_busy(fetch_all: Callable[..., tuple[float, int]]) -> None:
     check_one_job(fetch_all, 5000)
 
 
-@pytest.mark.long
 def test_5000_files_of_1667_jobs_keep_the_limit_busy(fetch_all: Callable[..., tuple[float, int]]) -> None:
     check_many_jobs(fetch_all, 1667)
