@@ -22,6 +22,8 @@ FAULTS = (
 """A 429 for a create or start request would be a limit of the account: one at a time for half an hour."""
 LISTING_LAG_SECONDS = 0.1
 SETTINGS = {"grace": 0.4, "lost_after": 5.0}
+LAST_LIFE_SECONDS = 400
+"""How long the process may take that goes on to the end: nearly all rows may be left for it."""
 CAMPAIGNS = 3
 """At a time, each with processes of its own."""
 
@@ -56,7 +58,7 @@ def soak(folder: Path, address: str, *, kills: int, rows: int, seed: int) -> lis
             assert life.error is None, life.error
             killed += life.was_killed
             found += [f"after kill {killed}: {damage}" for damage in find_damage(folder)]
-        life = Process(address, order).wait()
+        life = Process(address, order).wait(LAST_LIFE_SECONDS)
         assert life.error is None, life.error
         return found + find_violations(folder, north, rows=rows)
 
