@@ -96,6 +96,11 @@ class Asset:
     """Its number in the database; None before it is there."""
 
     @property
+    def is_wanted(self) -> bool:
+        """Whether it is to be on disk."""
+        return self.state is not AssetState.NOT_WANTED
+
+    @property
     def is_settled(self) -> bool:
         """Whether it is on disk, or not wanted there."""
         return self.state in (AssetState.DOWNLOADED, AssetState.NOT_WANTED)

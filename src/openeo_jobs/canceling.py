@@ -17,7 +17,7 @@ from openeo_jobs.jobs import Job
 from openeo_jobs.status import ACTIVE, JobStatus
 from openeo_jobs.storage.store import JobStore, find_database, open_store
 from openeo_jobs.tracking.canceler import cancel_without_run
-from openeo_jobs.tracking.runner import LEASE, make_judge
+from openeo_jobs.tracking.runner import find_alive
 
 GRACE = timedelta(seconds=120)
 """How long a start may be on its way; the default of a run."""
@@ -100,8 +100,7 @@ def cancel_rows(
 
 def is_alive(store: JobStore) -> bool:
     """Say whether a process runs the campaign now."""
-    is_dead = make_judge(now=_now, lease=LEASE)
-    return any(runner.is_run and not is_dead(runner) for runner in store.runners.open())
+    return any(runner.is_run for runner in find_alive(store.runners.open(), now=_now))
 
 
 def check_statuses(words: Iterable[str]) -> list[JobStatus]:

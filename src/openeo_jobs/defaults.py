@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openeo import BatchJob
 
-from openeo_jobs.assets import Asset
 from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.errors import UsageError
 from openeo_jobs.running import now
@@ -40,24 +38,24 @@ def fetch_results(manager: MultiBackendJobManager, batch_job: BatchJob) -> None:
     if not manager._download_results:
         return
     batch_job_id = batch_job.job_id
+    folder = Path(manager.get_job_dir(batch_job_id)).absolute()
+    gateway = OpenEOGateway("", lambda: batch_job.connection)
+    results = files.ask_results(gateway, batch_job_id, Path(manager.get_job_metadata_path(batch_job_id)))
     run, code = manager._run, manager._code
-    stored = run.store.assets if run is not None else None
     job = code.hooked_jobs.get(batch_job_id) if code is not None else None
-    here = files.fetch_results(
-        OpenEOGateway("", lambda: batch_job.connection),
-        batch_job_id,
-        Path(manager.get_job_dir(batch_job_id)).absolute(),
-        Path(manager.get_job_metadata_path(batch_job_id)),
+    if run is None or job is None:
+        files.fetch_files(gateway, results, folder, wants=manager._wants_file)
+        return
+    stored = run.store.assets
+    here = files.fetch_files(
+        gateway,
+        results,
+        folder,
         wants=manager._wants_file,
-        known=stored.of(job) if stored is not None and job is not None else (),
-        check=partial(stored.check_places, job) if stored is not None and job is not None else _accept,
+        known=stored.of(job),
+        check=partial(stored.check_places, job),
     )
-    if stored is not None and job is not None:
-        stored.record_downloaded(job, here, at=now())
-
-
-def _accept(planned: Sequence[Asset]) -> None:
-    """Have nothing against any file: nobody knows whose it is."""
+    stored.record_downloaded(job, here, at=now())
 
 
 def write_error_logs(manager: MultiBackendJobManager, batch_job: BatchJob) -> None:

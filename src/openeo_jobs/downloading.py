@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from openeo_jobs.assets import Asset, AssetState, Offer
+from openeo_jobs.assets import Asset, Offer
 from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Job, ResultsStatus, is_complete
 from openeo_jobs.manager import MultiBackendJobManager
@@ -149,7 +149,7 @@ def _choose(store: JobStore, named: Sequence[int] | None) -> list[Job]:
 
 def _has_all(job: Job, files: Sequence[Asset]) -> bool:
     """Say whether the results of a row are on disk."""
-    wanted = [asset for asset in files if asset.state is not AssetState.NOT_WANTED]
+    wanted = [asset for asset in files if asset.is_wanted]
     return job.results_status is ResultsStatus.DOWNLOADED and all(map(is_here, wanted))
 
 

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -26,11 +26,9 @@ from openeo_jobs.jobs import Job
 from openeo_jobs.policy.writing import Refusal
 from openeo_jobs.storage.store import JobStore, open_store_for_run
 from openeo_jobs.tables import dump_cells
-from openeo_jobs.tracking.runner import make_judge
+from openeo_jobs.tracking.runner import LEASE, make_judge
 
 log = logging.getLogger("openeo_jobs")
-
-_LEASE = timedelta(seconds=120)
 
 
 def get_job_db(path: str | Path) -> SqlJobDatabase:
@@ -162,7 +160,7 @@ class SqlJobDatabase(JobDatabaseInterface):  # type: ignore[misc]
     def _connect(self) -> JobStore:
         if self._store is None:
             self._store = open_store_for_run(
-                self.location.database, is_dead=make_judge(now=_now, lease=_LEASE)
+                self.location.database, is_dead=make_judge(now=_now, lease=LEASE)
             )
             weakref.finalize(self, self._store.close)
         return self._store

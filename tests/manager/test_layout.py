@@ -74,6 +74,17 @@ def test_a_hook_finds_the_files_where_get_job_dir_says(
     assert (tmp_path / "results" / "T000" / "openEO.tif").exists()
 
 
+def test_a_hook_for_which_no_file_is_wanted_leaves_a_row_that_says_so(
+    make_manager: MakeManager, north: Simulator, tmp_path: Path
+) -> None:
+    class Manager(MultiBackendJobManager):
+        def on_job_done(self, job: Any, row: Any) -> None:
+            super().on_job_done(job, row)
+
+    make_manager(north, cls=Manager, assets="*.zarr").run_jobs(make_rows(1), start_job, tmp_path / "jobs.csv")
+    assert query(tmp_path / "jobs.sqlite", "SELECT results_status FROM jobs") == [("not_wanted",)]
+
+
 def test_a_hook_does_not_put_a_file_in_the_place_of_another_rows(
     make_manager: MakeManager, north: Simulator, tmp_path: Path
 ) -> None:

@@ -131,6 +131,21 @@ def test_a_file_on_its_way_for_a_transfer_that_was_forgotten_still_counts(
     assert bench.job().results_status is ResultsStatus.DOWNLOADED
 
 
+def test_a_file_whose_arrival_was_not_stored_is_fetched_again_before_its_row_is_complete(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forget(*args: Any, **kwargs: Any) -> None:
+        monkeypatch.undo()
+
+    monkeypatch.setattr(bench.store.assets, "record_fetched", forget)
+    end(bench, "finished")
+    bench.round(60)
+    for _ in range(2):
+        bench.round(60)
+    assert bench.job().results_status is ResultsStatus.DOWNLOADED
+    assert query(bench, "SELECT DISTINCT state FROM assets") == [("downloaded",)]
+
+
 def test_a_row_reads_as_downloaded_only_with_all_its_files(bench: Bench, tmp_path: Path) -> None:
     end(bench, "finished")
     bench.round(60)

@@ -17,7 +17,7 @@ from openeo_jobs.report.runners import describe_runners
 from openeo_jobs.storage.database import check_file
 from openeo_jobs.storage.reports import Overview
 from openeo_jobs.storage.store import JobStore, open_store
-from openeo_jobs.tracking.runner import LEASE, make_judge
+from openeo_jobs.tracking.runner import find_alive as find_processes
 
 VARIABLE = "OPENEO_JOBS"
 DEFAULT = "jobs.sqlite"
@@ -53,8 +53,7 @@ def open_campaign(place: Place) -> tuple[JobStore, Overview]:
 
 def find_alive(overview: Overview) -> list[Runner]:
     """Return the runners that run the campaign now."""
-    is_dead = make_judge(now=read_clock, lease=LEASE)
-    return [runner for runner in overview.runners if runner.is_run and not is_dead(runner)]
+    return [runner for runner in find_processes(overview.runners, now=read_clock) if runner.is_run]
 
 
 def read_clock() -> datetime:

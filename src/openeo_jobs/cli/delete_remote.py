@@ -18,7 +18,7 @@ from openeo_jobs.report.figures import count
 from openeo_jobs.report.removal import draw_plan, draw_removed, list_plan
 from openeo_jobs.storage.store import JobStore
 from openeo_jobs.tracking.removal import Plan, Removed, Remover, plan
-from openeo_jobs.tracking.runner import LEASE, make_judge
+from openeo_jobs.tracking.runner import find_alive
 
 
 def run(given: Namespace) -> int:
@@ -99,9 +99,8 @@ def _connect(name: str, connections: Mapping[str, Callable[[], Any]]) -> OpenEOG
 
 
 def _find_alive(store: JobStore) -> set[int | None]:
-    """Return the runners that run the campaign now."""
-    is_dead = make_judge(now=read_clock, lease=LEASE)
-    return {runner.id for runner in store.runners.open() if not is_dead(runner)}
+    """Return the processes that act on the campaign now, those that only fetch results included."""
+    return {runner.id for runner in find_alive(store.runners.open(), now=read_clock)}
 
 
 def _is_unwanted(one: Removed) -> bool:

@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from openeo_jobs.assets import Asset, AssetState, Offer
+from openeo_jobs.jobs import ResultsStatus
 
 DOWNLOAD_TRIES = 5
 """How often a download that brings nothing is tried in one run."""
@@ -75,6 +76,12 @@ def keeps_what_is_there(asset: Asset) -> bool:
     is often as long: then only a checksum tells.
     """
     return asset.downloaded_at is None or asset.announced_checksum is not None
+
+
+def results_of(settled: Sequence[Asset]) -> ResultsStatus:
+    """Return what a row is whose files are all on disk, or not wanted there."""
+    is_any_wanted = any(asset.is_wanted for asset in settled)
+    return ResultsStatus.DOWNLOADED if is_any_wanted else ResultsStatus.NOT_WANTED
 
 
 def is_disk_full(error: Exception | None) -> bool:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from openeo_jobs.assets import Asset, AssetState, Fetched, Part
 from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Job, ResultsStatus
+from openeo_jobs.policy.downloads import results_of
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.changes import check_unmoved
 from openeo_jobs.storage.database import Database
@@ -152,7 +153,7 @@ class Assets:
             _settle(connection, each, results_status)
 
     def record_downloaded(self, each: Job, assets: Sequence[Asset], *, at: datetime) -> None:
-        """Store that the results are on disk, whole: these files, and no others."""
+        """Store that the results are on disk, whole: these files, and no others; or that none are wanted."""
         attempt_id = attempt_of(each).id
         here = {"state": AssetState.DOWNLOADED, "downloaded_at": at}
         rows = [
@@ -164,7 +165,7 @@ class Assets:
             connection.execute(sa.delete(asset).where(asset.c.attempt_id == attempt_id))
             if rows:
                 connection.execute(sa.insert(asset), rows)
-            _settle(connection, each, ResultsStatus.DOWNLOADED)
+            _settle(connection, each, results_of(assets))
 
 
 _ITS_ROW = sa.update(asset).where(asset.c.id == sa.bindparam("its_id"))
@@ -212,7 +213,7 @@ def select_expiring(connection: sa.Connection) -> list[tuple[int, datetime]]:
 
 def _check_places(connection: sa.Connection, each: Job, planned: Sequence[Asset], root: Path) -> None:
     """Raise if a file would take the place of one of another row."""
-    paths = [_to_stored(one.path, root) for one in planned if one.state is not AssetState.NOT_WANTED]
+    paths = [_to_stored(one.path, root) for one in planned if one.is_wanted]
     others = (
         sa.select(attempt.c.job_id, asset.c.path)
         .join(attempt, attempt.c.id == asset.c.attempt_id)

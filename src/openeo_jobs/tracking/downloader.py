@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from openeo_jobs.assets import RESULTS_FILENAME, Asset, AssetState, Fetched, Offer, Part, Results
+from openeo_jobs.assets import RESULTS_FILENAME, Asset, Fetched, Offer, Part, Results
 from openeo_jobs.backends.fetching import Terms
 from openeo_jobs.backends.filenames import part_of
 from openeo_jobs.backends.gateway import Gateway
@@ -24,6 +24,7 @@ from openeo_jobs.policy.downloads import (
     keeps_what_is_there,
     next_download,
     plan_files,
+    results_of,
     version_to_continue,
 )
 from openeo_jobs.status import JobStatus
@@ -178,7 +179,11 @@ def _fetch(run: Run, transfer: Transfer, gateway: Gateway, offer: Offer, asset: 
             raise DownloadInterruptedError(str(error)) from error
 
     def ends() -> None:
-        if not run.store.owners.holds(job):
+        try:
+            is_ours = run.store.owners.holds(job)
+        except DatabaseError as error:
+            raise DownloadInterruptedError(str(error)) from error
+        if not is_ours:
             raise DownloadInterruptedError(f"row {job.number} is another process's by now")
 
     with run.transfers.slots:
@@ -233,16 +238,16 @@ def _conclude(run: Run, transfer: Transfer) -> None:
 
 def _settle(run: Run, transfer: Transfer) -> None:
     job, here = transfer.job, run.store.assets.of(transfer.job)
+    if not all(asset.is_settled for asset in here):  # the results are asked for again
+        return
     try:
         files.write_document(transfer.folder, transfer.results, here)
     except OSError as error:
         _fail(run, job, error)
         return
-    is_any_here = any(asset.state is AssetState.DOWNLOADED for asset in here)
-    run.store.assets.record_settled(
-        job, ResultsStatus.DOWNLOADED if is_any_here else ResultsStatus.NOT_WANTED
-    )
-    run.stats["job download"] += is_any_here
+    status = results_of(here)
+    run.store.assets.record_settled(job, status)
+    run.stats["job download"] += status is ResultsStatus.DOWNLOADED
     run.logged.discard(_DISK_FULL)
 
 

@@ -21,25 +21,6 @@ from openeo_jobs.policy.downloads import Wants, keeps_what_is_there, plan_files
 _AT_A_TIME = 4
 
 
-def fetch_results(
-    gateway: Gateway,
-    batch_job_id: str,
-    folder: Path,
-    metadata_path: Path,
-    *,
-    wants: Wants = lambda offer: True,
-    known: Sequence[Asset] = (),
-    check: Callable[[Sequence[Asset]], None] = lambda planned: None,
-) -> list[Asset]:
-    """Fetch the results and metadata of one batch job, and wait for it; return the files that are here.
-
-    *known* are the files that are known to be here. *check* gets those that there will be, and raises where
-    they may not be.
-    """
-    results = ask_results(gateway, batch_job_id, metadata_path)
-    return fetch_files(gateway, results, folder, wants=wants, known=known, check=check)
-
-
 def fetch_files(
     gateway: Gateway,
     results: Results,
@@ -49,7 +30,11 @@ def fetch_files(
     known: Sequence[Asset] = (),
     check: Callable[[Sequence[Asset]], None] = lambda planned: None,
 ) -> list[Asset]:
-    """Fetch the files of one batch job, and write the document that describes them."""
+    """Fetch the files of one batch job, write the document that describes them, and return what is here.
+
+    *known* are the files that are known to be here. *check* gets those that there will be, and raises where
+    they may not be.
+    """
     planned = plan_files(results.offers, folder=folder, wants=wants, known=known, is_here=is_here)
     check(planned)
     offers = {offer.name: offer for offer in results.offers}

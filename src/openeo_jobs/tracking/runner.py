@@ -9,7 +9,7 @@ import shutil
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -73,6 +73,12 @@ def make_judge(
         return is_dead(runner, sighting, at=now(), lease=lease, watched_since=watched_since())
 
     return judge
+
+
+def find_alive(runners: Iterable[Runner], *, now: Callable[[], datetime]) -> list[Runner]:
+    """Return those of *runners* that nobody can prove dead, as a command sees them."""
+    is_dead = make_judge(now=now, lease=LEASE)
+    return [runner for runner in runners if not is_dead(runner)]
 
 
 @contextmanager
