@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigning import QUICK, connect_to, make_rows, query, start_job
+from campaigning import PROCESS, QUICK, connect_to, make_rows, query, start_job
 from openeo_jobs import MultiBackendJobManager, audit
 from openeo_jobs.cli import main
 from openeo_jobs.policy.audit import Audit, Verdict
@@ -179,3 +179,66 @@ def test_a_campaign_folder_that_was_copied_computes_no_row_again(folder: Path, n
 
     found = audit("b/jobs.csv", {"north": connect_to(north)})
     assert numbers(found, Verdict.WRONG) == {"that wait for a person": 3, "unknown to the database": 3}
+
+
+def skip(row, **_: object) -> None:
+    """Make nothing of a row."""
+
+
+def find_account(row: int) -> list[tuple[str, str | None]]:
+    return query(
+        Path("jobs.sqlite"),
+        f"SELECT status, account FROM job JOIN attempt ON attempt.id = attempt_id WHERE job.id = {row}",
+    )
+
+
+def test_the_backend_is_asked_for_what_is_adopted(folder: Path, north, make_manager, capsys) -> None:
+    make_manager(north).run_jobs(make_rows(1), skip, "jobs.csv")
+    by_hand = connect_to(north)().create_job(PROCESS, title="by hand").job_id
+    store_login(north)
+    before = find_account(1)
+    assert main(["adopt", "--row", "1", "--id", "no-such"]) == 1
+    assert capsys.readouterr().err == (
+        "openeo-jobs: north shows no batch job no-such to account user; if it is another account's, log in "
+        "as that, or adopt it unseen: openeo-jobs adopt --row 1 --id no-such --offline\n"
+    )
+    assert find_account(1) == before
+
+    assert main(["adopt", "--row", "1", "--id", by_hand]) == 0
+    assert capsys.readouterr().out.startswith(
+        f"Row 1 has batch job {by_hand} on north now.\nNothing runs this"
+    )
+    assert find_account(1) == [("submitting", "user")]
+
+
+@pytest.mark.parametrize("options", [["--offline"], []])
+def test_what_cannot_be_asked_for_is_adopted_unseen(
+    folder: Path, north, make_manager, capsys, options
+) -> None:
+    make_manager(north).run_jobs(make_rows(1), skip, "jobs.csv")
+    assert main(["adopt", "--row", "1", "--id", "no-such", *options]) == 0
+    reason = "it was not to be" if options else f"no login for {north.url}"
+    assert f"north was not asked whether it has it ({reason}" in capsys.readouterr().out
+    assert find_account(1) == [("submitting", None)]
+
+
+def test_of_many_that_are_adopted_those_that_are_gone_are_told(
+    folder: Path, north, make_manager, capsys
+) -> None:
+    make_manager(north).run_jobs(make_rows(1), start_job, "jobs.csv")
+    shutil.copy("jobs.sqlite", "backup.sqlite")
+    rows = make_rows(3)
+    make_manager(north).run_jobs(rows, start_job, "jobs.csv", on_exists="append")
+    shutil.copy("backup.sqlite", "jobs.sqlite")
+    Path("jobs.csv").unlink()
+    make_manager(north).run_jobs(rows, start_job, "jobs.csv", on_exists="append")
+    with open_store(Path("jobs.sqlite")) as store:
+        gone = next(one.batch_job_id for one in store.orphans.open() if one.row == 2)
+    connect_to(north)().job(gone).delete()
+    store_login(north)
+    capsys.readouterr()
+    assert main(["adopt", "--all"]) == 1
+    told = capsys.readouterr().out
+    assert "1 row has its batch job again: row 3.\n" in told
+    assert f"Row 2: north shows no batch job {gone} to account user" in told
+    assert find_account(3) == [("submitting", "user")]

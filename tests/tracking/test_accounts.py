@@ -173,3 +173,77 @@ def test_a_run_that_was_taken_for_dead_is_still_logged_in(bench: Bench) -> None:
     bench.round()
     assert [bench.job(number).owner_id for number in (3, 4)] == [bench.run.runner_id] * 2
     assert bench.job(1).owner_id != bench.run.runner_id
+
+
+def adopt(bench: Bench, number: int, batch_job_id: str, *, account: str | None = None) -> None:
+    bench.store.adoptions.adopt(
+        bench.job(number),
+        backend_name="north",
+        batch_job_id=batch_job_id,
+        reason="by zoe",
+        at=bench.now,
+        account=account,
+    )
+
+
+@pytest.fixture
+def by_hand(tmp_path: Path) -> Bench:
+    """A row that was skipped, and a batch job that zoe has made for it; yvonne runs the campaign."""
+    bench = Bench(tmp_path, rows=1)
+    log_in(bench, "yvonne")
+    bench.script = lambda *call: None
+    bench.round()
+    log_in(bench, "zoe")
+    bench.gateway.create("by hand", status="running")
+    log_in(bench, "yvonne")
+    return bench
+
+
+def test_a_batch_job_that_was_adopted_as_an_accounts_is_left_to_it(by_hand: Bench) -> None:
+    adopt(by_hand, 1, "north-1", account="zoe")
+    by_hand.restart()
+    for _ in range(4):
+        by_hand.round(LONG)
+    assert by_hand.status() is JobStatus.SUBMITTING
+    assert by_hand.job().needs_person_since is None
+    assert "get_batch_job" not in {call[0] for call in by_hand.gateway.calls}
+    log_in(by_hand, "zoe")
+    by_hand.restart()
+    by_hand.round()
+    assert by_hand.status() is JobStatus.RUNNING
+
+
+def test_one_that_nobody_knows_the_account_of_waits_for_a_person_where_there_are_several(by_hand) -> None:
+    other = by_hand.join()
+    other.gateway = by_hand.gateway.log_in_as("zoe")
+    other.gateways = {"north": other.gateway}
+    other.run.gateways.clear()
+    other.round()  # zoe has a run, too; it does not reach the row, which yvonne's has taken
+    adopt(by_hand, 1, "north-1")
+    for _ in range(4):
+        by_hand.round(LONG)
+    assert by_hand.status() is JobStatus.SUBMITTING
+    assert "does not show north-1 to this account" in str(by_hand.job().needs_person_reason)
+    assert len(by_hand.gateway.batch_jobs) == 1, "a second batch job for a row that has one"
+
+
+def test_one_that_nobody_knows_the_account_of_has_failed_where_there_is_only_one(by_hand) -> None:
+    adopt(by_hand, 1, "no-such")
+    for _ in range(4):
+        by_hand.round(LONG)
+    assert by_hand.status() is JobStatus.START_FAILED
+
+
+def test_an_orphan_is_adopted_as_the_account_that_has_found_it(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, rows=1)
+    log_in(bench, "xenia")
+    bench.gateway.create(f"[oj-{bench.run.campaign.uid[:6]}-1-abcde]")
+    bench.round()
+    [orphan] = bench.store.orphans.open()
+    assert orphan.account == "xenia"
+    adopt(bench, 1, orphan.batch_job_id)
+    log_in(bench, "yvonne")
+    bench.restart()
+    bench.round()
+    assert bench.status() is JobStatus.SUBMITTING
+    assert [(one.account, one.rows) for one in bench.store.logins.stranded()] == [("xenia", 1)]

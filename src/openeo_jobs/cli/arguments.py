@@ -169,7 +169,7 @@ def _add_where(parser: argparse.ArgumentParser) -> None:
 
 def _add_adopt(commands: Any) -> None:
     text = "make a batch job that of a row that waits for you, or has failed"
-    parser = _add(commands, "adopt", text, epilog=_PATH)
+    parser = _add(commands, "adopt", text, epilog=f"{_PATH} {_LOGINS}")
     _add_path(parser)
     parser.add_argument("--row", metavar="N", type=int, help="the row")
     parser.add_argument(
@@ -179,6 +179,7 @@ def _add_adopt(commands: Any) -> None:
     parser.add_argument(
         "--all", action="store_true", help="those of all rows that a restored backup has forgotten"
     )
+    parser.add_argument("--offline", action="store_true", help="do not ask the backend whether it has it")
 
 
 def _add_orphans(commands: Any) -> None:

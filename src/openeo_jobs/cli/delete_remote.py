@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from openeo_jobs.backends.openeo import OpenEOGateway
 from openeo_jobs.cli.campaigns import Place, find_place, open_campaign, read_clock
 from openeo_jobs.cli.console import confirm, tell
 from openeo_jobs.cli.display import Display
-from openeo_jobs.cli.logins import find_connections
-from openeo_jobs.errors import BackendError, BackendUnavailableError
+from openeo_jobs.cli.logins import make_connecting
+from openeo_jobs.errors import BackendError
 from openeo_jobs.policy.removal import UNWANTED, Kept, Leftover
 from openeo_jobs.report.figures import count
 from openeo_jobs.report.removal import draw_plan, draw_removed, list_plan
@@ -72,13 +70,13 @@ def _remove_by_backend(
 ) -> Iterator[Removed]:
     campaign = store.campaigns.load()
     assert campaign is not None
-    connections = find_connections(store.backends.all())
+    connect = make_connecting(store.backends.all())
     for name in dict.fromkeys(one.backend_name for one in chosen):
         left = {one.id: one for one in chosen if one.backend_name == name}
         try:
             remover = Remover(
                 store=store,
-                gateway=_connect(name, connections),
+                gateway=connect(name),
                 uid=campaign.uid,
                 keep_failed=keep_failed,
                 find_alive=lambda: _find_alive(store),
@@ -89,13 +87,6 @@ def _remove_by_backend(
                 yield one
         except BackendError as error:  # nobody answers there, or there is no login
             yield from (Removed(leftover=one, reason=str(error)) for one in left.values())
-
-
-def _connect(name: str, connections: Mapping[str, Callable[[], Any]]) -> OpenEOGateway:
-    if name not in connections:
-        raise BackendUnavailableError(f"the url of {name} is not known")
-    connection = connections[name]()
-    return OpenEOGateway(name, lambda: connection)
 
 
 def _find_alive(store: JobStore) -> set[int | None]:

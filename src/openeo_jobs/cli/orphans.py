@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from openeo_jobs.backends.openeo import OpenEOGateway
-from openeo_jobs.cli.adopt import adopt_one
+from openeo_jobs.cli.adopt import adopt_one, make_asking
 from openeo_jobs.cli.campaigns import Place, find_place, open_campaign, read_clock, what_now
 from openeo_jobs.cli.console import confirm, tell, tell_document
-from openeo_jobs.cli.logins import find_connections
-from openeo_jobs.errors import BackendError, BackendUnavailableError, OpenEOJobsError
+from openeo_jobs.cli.logins import make_connecting
+from openeo_jobs.errors import BackendError, OpenEOJobsError
 from openeo_jobs.report.figures import count
 from openeo_jobs.report.orphans import draw_orphans, make_orphans_document
 from openeo_jobs.storage.orphans import Orphan
@@ -44,7 +44,8 @@ def _show(store: JobStore, place: Place, *, as_document: bool) -> int:
 
 def _adopt(store: JobStore, batch_job_id: str, overview: Overview) -> int:
     [one] = _find(store, [batch_job_id])
-    tell([adopt_one(store, one.row, one.batch_job_id, one.backend_name), *what_now(overview)])
+    ask = make_asking(store.backends.all(), is_offline=False)
+    tell([*adopt_one(store, one.row, one.batch_job_id, one.backend_name, ask), *what_now(overview)])
     return 0
 
 
@@ -66,12 +67,14 @@ def _delete(store: JobStore, batch_job_ids: Sequence[str], *, is_sure: bool) -> 
         tell(["No orphan that was never started; nothing to delete."])
         return 0
     _ask(chosen, is_sure=is_sure)
-    connect = _Connecting(store)
+    connect = make_connecting(store.backends.all())
     outcomes = [_delete_one(store, connect, one, is_named=bool(batch_job_ids)) for one in chosen]
     return 0 if all(outcomes) else 1
 
 
-def _delete_one(store: JobStore, connect: _Connecting, one: Orphan, *, is_named: bool) -> bool:
+def _delete_one(
+    store: JobStore, connect: Callable[[str], OpenEOGateway], one: Orphan, *, is_named: bool
+) -> bool:
     """Delete an orphan, say what came of it, and return whether it is gone."""
     try:
         outcome = delete_orphan(
@@ -82,22 +85,6 @@ def _delete_one(store: JobStore, connect: _Connecting, one: Orphan, *, is_named:
         return False
     tell([f"{one.batch_job_id} on {one.backend_name}: {outcome}"])
     return outcome in (Deletion.DELETED, Deletion.GONE)
-
-
-class _Connecting:
-    """Connects to each backend once."""
-
-    def __init__(self, store: JobStore) -> None:
-        self._connections = find_connections(store.backends.all())
-        self._gateways: dict[str, OpenEOGateway] = {}
-
-    def __call__(self, name: str) -> OpenEOGateway:
-        if name not in self._gateways:
-            if name not in self._connections:
-                raise BackendUnavailableError(f"the url of {name} is not known")
-            connection = self._connections[name]()
-            self._gateways[name] = OpenEOGateway(name, lambda: connection)
-        return self._gateways[name]
 
 
 def _find(store: JobStore, batch_job_ids: Sequence[str]) -> list[Orphan]:

@@ -101,6 +101,13 @@ def may_pass(failure: Failure) -> bool:
     return failure.error_class is ErrorClass.TRANSIENT or failure.error_class in _OF_THE_BACKEND
 
 
+def is_not_found(error: BaseException) -> bool:
+    """Say whether a backend answers that it has no such batch job: gone, another account's, or not yet."""
+    return isinstance(error, BackendRefusedError) and (
+        error.http_status == 404 or error.code == "JobNotFound"
+    )
+
+
 def is_about_one_job(error: BaseException) -> bool:
     """Say whether *error* is an answer about one batch job: asked often enough, a listing has to decide."""
     kind = classify(error)

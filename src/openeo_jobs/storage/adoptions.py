@@ -28,11 +28,22 @@ class Adoptions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def adopt(self, each: Job, *, backend_name: str, batch_job_id: str, reason: str, at: datetime) -> None:
+    def adopt(
+        self,
+        each: Job,
+        *,
+        backend_name: str,
+        batch_job_id: str,
+        reason: str,
+        at: datetime,
+        account: str | None = None,
+    ) -> None:
         """Make a batch job a row's; the row is `submitting` until its backend was asked what it is.
 
-        The next round of a run asks. Raises `AdoptionError` where the row is under way or finished, and where
-        the batch job is another one's; `JobMovedError` where the row has moved meanwhile.
+        The next round of a run asks: of one of *account*, which sees the batch job. Where that is not given,
+        it is the account that has created the batch job, or found it in a listing; if nobody knows, any.
+        Raises `AdoptionError` where the row is under way or finished, and where the batch job is another
+        one's; `JobMovedError` where the row has moved meanwhile.
         """
         _check(each)
         with self._database.writing() as connection:
@@ -51,6 +62,7 @@ class Adoptions:
                 outcome=Outcome.ADOPTED, at=at,
             )  # fmt: skip
             values = {"chosen_id": number, "backend_id": backend_id, "start_time": at, **_ANEW}
+            values["account"] = account or _find_account(connection, number)
             connection.execute(sa.update(attempt).where(attempt.c.id == attempt_id).values(values))
             change_status(
                 connection, waiting, JobStatus.SUBMITTING, at=at, actor=Actor.USER, reason=reason,
@@ -83,6 +95,12 @@ def _check_free(connection: sa.Connection, backend_id: int, batch_job_id: str) -
     row = connection.execute(choice).scalar()
     if row is not None:
         raise AdoptionError(f"batch job {batch_job_id} is that of row {row} already")
+
+
+def _find_account(connection: sa.Connection, number: int) -> str | None:
+    """Return the account that has created a batch job, or found it in a listing; None where nobody knows."""
+    its = sa.select(attempt.c.account).join(batch_job, batch_job.c.attempt_id == attempt.c.id)
+    return connection.execute(its.where(batch_job.c.id == number)).scalar()
 
 
 def _find_or_insert_attempt(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from openeo_jobs.jobs import Job
 from openeo_jobs.status import ACTIVE
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.endings import is_open
@@ -61,6 +62,24 @@ class Logins:
         """Return how many rows wait for a runner of their account, while others have logins, too."""
         with self._database.reading() as connection:
             return select_stranded(connection)
+
+    def may_be_anothers(self, each: Job, runner_id: int) -> bool:
+        """Say whether a batch job that the runner does not see may be that of another account.
+
+        It may where nobody knows whose it is, and others than the runner's account are known on its backend.
+        """
+        its_id = each.attempt.id if each.attempt else None
+        others = attempt.alias("others")
+        its_own = account_of_owner(runner_id)
+        knows_others = sa.or_(
+            sa.exists().where(others.c.backend_id == attempt.c.backend_id, others.c.account != its_own),
+            _has_login(login.c.account != its_own),
+        )
+        select = sa.select(attempt.c.id).where(
+            attempt.c.id == its_id, attempt.c.account.is_(None), knows_others
+        )
+        with self._database.reading() as connection:
+            return connection.execute(select).first() is not None
 
     def count_others(self, backend_name: str, account: str) -> int:
         """Count the attempts on a backend that are known to be those of other accounts than this one."""

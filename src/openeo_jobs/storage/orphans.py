@@ -14,7 +14,7 @@ from openeo_jobs.policy.orphans import WAITING_REASON, Find, Origin, Settlement
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.attempts import insert_attempt, insert_batch_job
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.logins import is_foreign
+from openeo_jobs.storage.logins import account_of, is_foreign
 from openeo_jobs.storage.rows import SELECT_BATCH_JOBS, SELECT_JOBS, batch_job_from, job_from, update_each
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job
 
@@ -80,14 +80,19 @@ class Orphans:
         by_tag = {post.tag: post for post in posts}
         return [(one, by_tag.get(tag)) for one, tag in unknown.items()]
 
-    def record(self, backend_name: str, finds: Sequence[Find], *, at: datetime) -> list[Find]:
-        """Store batch jobs that a listing showed; return those of rows that the campaign does not have."""
+    def record(self, backend_name: str, finds: Sequence[Find], *, runner_id: int, at: datetime) -> list[Find]:
+        """Store batch jobs that a runner's listing showed; return those of rows that the campaign lacks."""
         with self._database.writing() as connection:
             backend_id = connection.execute(sa.select(_id_of(backend_name))).scalar_one()
             known = set(connection.execute(sa.select(batch_job.c.batch_job_id)
                 .where(batch_job.c.backend_id == backend_id)).scalars())  # fmt: skip
             new = [find for find in finds if find.seen.batch_job_id not in known]
-            return [find for find in new if not _record(connection, find, backend_id=backend_id, at=at)]
+            account = connection.execute(sa.select(account_of(runner_id, backend_id))).scalar()
+            return [
+                find
+                for find in new
+                if not _record(connection, find, backend_id=backend_id, account=account, at=at)
+            ]
 
     def record_seen(self, backend_name: str, words: Mapping[str, str]) -> None:
         """Store what a listing said of the open orphans of a backend: *words* by batch job id."""
@@ -220,7 +225,9 @@ def _id_of(backend_name: str) -> sa.ScalarSelect[Any]:
     return sa.select(backend.c.id).where(backend.c.name == backend_name).scalar_subquery()
 
 
-def _record(connection: sa.Connection, find: Find, *, backend_id: int, at: datetime) -> bool:
+def _record(
+    connection: sa.Connection, find: Find, *, backend_id: int, account: str | None, at: datetime
+) -> bool:
     """Store one batch job; return whether the campaign has its row."""
     values: dict[str, Any] = {"batch_job_id": find.seen.batch_job_id, "seen_status": find.seen.status}
     if find.origin is Origin.LATE and find.post is not None:
@@ -239,7 +246,9 @@ def _record(connection: sa.Connection, find: Find, *, backend_id: int, at: datet
     insert_batch_job(
         connection,
         # An attempt that this database has forgotten, or never knew: the row is not at it.
-        attempt_id=insert_attempt(connection, find.tag.row, backend_id=backend_id, began_at=at),
+        attempt_id=insert_attempt(
+            connection, find.tag.row, backend_id=backend_id, account=account, began_at=at
+        ),
         tag=find.tag.text if is_new is None else None,
         outcome=Outcome.ADOPTED,
         found_at=at,

@@ -10,6 +10,7 @@ from enum import StrEnum
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.errors import BackendRefusedError
 from openeo_jobs.jobs import Observation
+from openeo_jobs.policy.failures import is_not_found
 from openeo_jobs.policy.orphans import Settlement
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.orphans import Orphan
@@ -67,5 +68,5 @@ def suppress_not_found() -> Iterator[None]:
     try:
         yield
     except BackendRefusedError as error:
-        if error.http_status != 404 and error.code != "JobNotFound":
+        if not is_not_found(error):
             raise

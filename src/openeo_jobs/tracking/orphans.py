@@ -17,7 +17,7 @@ def record(run: Run, backend_name: str, batch_jobs: Sequence[Observation]) -> No
     unknown = run.store.orphans.unknown(backend_name, {one: tag.text for one, tag in tags.items()})
     finds = sort_out((seen_by_id[one], tags[one], post) for one, post in unknown)
     if finds:
-        strange = run.store.orphans.record(backend_name, finds, at=run.now())
+        strange = run.store.orphans.record(backend_name, finds, runner_id=run.runner_id, at=run.now())
         _tell(run, backend_name, finds, strange)
     run.store.orphans.record_seen(backend_name, {one: seen.status for one, seen in seen_by_id.items()})
 

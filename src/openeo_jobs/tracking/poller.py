@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from openeo_jobs.backends.gateway import Gateway
-from openeo_jobs.errors import BackendRefusedError
 from openeo_jobs.jobs import Job, Observation
-from openeo_jobs.policy.failures import is_about_one_job, pauses_backend
+from openeo_jobs.policy.failures import is_about_one_job, is_not_found, pauses_backend
 from openeo_jobs.policy.observation import judge
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage.progress import Step
@@ -52,7 +51,7 @@ def record(run: Run, results: Sequence[Done]) -> None:
             continue
         if is_about_one_job(done.error):
             not_found.append(job)
-        if not _is_not_found(done.error):
+        if not is_not_found(done.error):
             _note_failure(run, job, done.error)
     moved = run.store.progress.record(steps, at=at)
     run.store.progress.record_not_found(not_found, at=at)
@@ -75,12 +74,6 @@ def _step(run: Run, job: Job, seen: Observation) -> Step:
             *(job.number, job.status, seen.status),
         )
     return make_step(run, job, seen, verdict)
-
-
-def _is_not_found(error: Exception) -> bool:
-    return isinstance(error, BackendRefusedError) and (
-        error.http_status == 404 or error.code == "JobNotFound"
-    )
 
 
 def _note_failure(run: Run, job: Job, error: Exception) -> None:

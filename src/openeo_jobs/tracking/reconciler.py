@@ -241,13 +241,20 @@ def _judge_lost(run: Run, job: Job, listing: Listing) -> None:
     if seen is not None and seen.status in BACKEND_WORDS:
         verdict = judge(job, seen.status, at=at, grace=run.grace_on(str(job.backend_name)))
         run.store.progress.record([make_step(run, job, seen, verdict)], at=at)
-    elif seen is None and listing.is_complete and job.status is JobStatus.SUBMITTING:
-        error = CallbackError(
-            f"start_job returned {job.batch_job_id}, which {job.backend_name} does not know"
+    elif seen is not None or not listing.is_complete:
+        return
+    elif job.status is JobStatus.SUBMITTING and run.store.logins.may_be_anothers(job, run.runner_id):
+        reason = (
+            f"{job.backend_name} does not show {job.batch_job_id} to this account, and other accounts have "
+            "created batch jobs there; adopt it logged in as the one that it belongs to"
         )
+        log.error("row %d waits for a person: %s", job.number, reason)
+        run.store.creations.ask_person(job, reason=reason, at=at)
+    elif job.status is JobStatus.SUBMITTING:
+        error = CallbackError(f"{job.backend_name} does not know the row's batch job {job.batch_job_id}")
         log.warning("row %d: start_failed: %s", job.number, error)
         run.store.creations.fail(job, make_failure(error, at=at), at=at)
-    elif seen is None and listing.is_complete:
+    else:
         log.error("row %d is lost: %s no longer knows %s", job.number, job.backend_name, job.batch_job_id)
         run.stats["job lost"] += 1
         run.store.progress.record_lost(job, at=at)

@@ -15,7 +15,7 @@ from openeo_jobs.errors import (
     JobMovedError,
 )
 from openeo_jobs.jobs import ErrorClass, Job, Observation
-from openeo_jobs.policy.failures import classify, make_failure
+from openeo_jobs.policy.failures import classify, is_not_found, make_failure
 from openeo_jobs.policy.observation import judge
 from openeo_jobs.policy.submission import is_startable
 from openeo_jobs.status import JobStatus
@@ -98,11 +98,6 @@ def _look_and_start(gateway: Gateway, batch_job_id: str, *, is_ours: Callable[[]
     return _start_fresh(gateway, batch_job_id, is_ours=is_ours)
 
 
-def _is_not_found(error: Exception) -> bool:
-    """Say whether the registry of the backend lags behind the creation."""
-    return isinstance(error, BackendRefusedError) and error.http_status == 404
-
-
 def _look(gateway: Gateway, batch_job_id: str) -> Observation | None:
     try:
         return gateway.get_batch_job(batch_job_id)
@@ -127,7 +122,7 @@ def _record_one(run: Run, job: Job, outcome: StartOutcome) -> None:
     elif not is_definitely_refused(error):
         run.pause(str(job.backend_name), error)
         log.warning("row %d: outcome of the start unknown (%s); what is seen decides", job.number, error)
-    elif classify(error) in _WAITS or seen is None or _is_not_found(error):
+    elif classify(error) in _WAITS or seen is None or is_not_found(error):  # a registry lags
         run.pause(str(job.backend_name), error)
         run.store.progress.refuse_start(job, at=at, reason=str(error))
         run.learn_cap(str(job.backend_name), error)
