@@ -114,8 +114,9 @@ def _plan(
         asset, announced_size=old.announced_size, part=old.part, downloaded_at=old.downloaded_at,
         size=old.size, checksum=old.checksum,
     )  # fmt: skip
-    is_done = old.state is AssetState.DOWNLOADED and asset.state is AssetState.PENDING and is_here(old)
-    return replace(asset, state=AssetState.DOWNLOADED) if is_done else asset
+    if not asset.is_wanted or (old.state is AssetState.DOWNLOADED and not is_here(old)):
+        return asset
+    return replace(asset, state=old.state if old.is_wanted else asset.state)
 
 
 def _is_wanted(offer: Offer, wants: Wants) -> bool:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from openeo_jobs.assets import RESULTS_FILENAME, Asset, Fetched, Offer, Part, Results
+from openeo_jobs.assets import RESULTS_FILENAME, Asset, AssetState, Fetched, Offer, Part, Results
 from openeo_jobs.backends.fetching import Terms
 from openeo_jobs.backends.filenames import part_of
 from openeo_jobs.backends.gateway import Gateway
@@ -150,10 +150,10 @@ def _begin(run: Run, job: Job, results: Results) -> None:
 
 
 def _submit(run: Run, transfer: Transfer, gateway: Gateway) -> None:
-    """Fetch the files of a job that are not here, several at a time."""
+    """Fetch the files of a job that are not here, several at a time; those that have failed come last."""
     name = str(transfer.job.backend_name)
     offers = {offer.name: offer for offer in transfer.results.offers}
-    for id_, asset in transfer.files.items():
+    for id_, asset in sorted(transfer.files.items(), key=lambda one: one[1].state is AssetState.FAILED):
         if not asset.is_settled:
             run.pool.submit(
                 "file",
