@@ -121,10 +121,10 @@ def settle(posts: Sequence[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
 
 
 def is_proved_absent(post: BatchJob, *, at: datetime, grace: timedelta) -> bool:
-    """Say whether a complete listing without its tag proves that *post* created nothing.
+    """Say whether a complete listing without its tag, asked for *at* then, proves that *post* created nothing.
 
-    It takes two: `absent_since` is the first, and the second has to be later than `ended_at` + *grace*,
-    because listings lag.
+    It takes two: `absent_since` is the first, and the second has to be asked for later than `ended_at` +
+    *grace*, because listings lag.
     """
     return post.absent_since is not None and post.ended_at is not None and at > post.ended_at + grace
 
