@@ -11,7 +11,9 @@ from bench import Bench
 
 from openeo_jobs.errors import BackendUnavailableError
 from openeo_jobs.jobs import Listing, Outcome
+from openeo_jobs.policy.orphans import Settlement
 from openeo_jobs.status import JobStatus
+from openeo_jobs.tracking import loop
 
 OOPS = BackendUnavailableError("[500] oops", http_status=500)
 AWAY = BackendUnavailableError("[503] maintenance", http_status=503)
@@ -73,3 +75,142 @@ def test_a_listing_of_before_is_no_proof_that_a_batch_job_is_lost(tmp_path: Path
     slow_down(bench, 1, 110)  # asked for because of the other row, before a 404 had lasted that long
     bench.round(10)
     assert bench.status() is JobStatus.QUEUED_FOR_START
+
+
+LONG = 3700.0
+
+
+@pytest.fixture
+def lose_or_drop(request: pytest.FixtureRequest) -> b.Script:
+    return b.lose_the_answer if request.param else b.never_arrive
+
+
+@pytest.mark.parametrize("lose_or_drop", [True, False], ids=["created", "not created"], indirect=True)
+def test_a_backend_that_is_gone_for_a_day_leaves_no_row_to_a_person(bench: Bench, lose_or_drop) -> None:
+    """No listing is no evidence: the row waits for its backend, and the run for the row."""
+    bench.script = lose_or_drop
+    bench.round()
+    bench.script = b.create
+    for method in ("get_batch_job", "list_batch_jobs"):
+        bench.gateway.fail_next(method, AWAY, times=10_000)
+    for _ in range(24):
+        bench.round(LONG)
+    assert bench.status() is JobStatus.SUBMITTING
+    assert bench.job().needs_person_since is None
+    assert loop.work_left(bench.run)
+    bench.gateway._failures.clear()
+    for _ in range(4):
+        bench.round(LONG)
+    assert bench.status() is JobStatus.QUEUED
+    assert bench.count_creations() == {1: 1}
+
+
+@pytest.fixture
+def waiting(bench: Bench) -> Bench:
+    """A row that waits for a person: a part of a federation was away for too long to find out of itself."""
+    bench.script = b.lose_the_answer
+    bench.round()
+    bench.script = b.create
+    bench.gateway.is_listing_complete = bench.gateway.batch_jobs["north-1"].is_listed = False
+    for _ in range(4):
+        bench.round(700)
+    assert "gave no complete listing" in str(bench.job().needs_person_reason)
+    assert not loop.work_left(bench.run)
+    return bench
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_a_row_that_a_listing_tells_of_after_all_waits_for_nobody(waiting: Bench, restarts: bool) -> None:
+    waiting.gateway.is_listing_complete = waiting.gateway.batch_jobs["north-1"].is_listed = True
+    if restarts:
+        waiting.restart()
+    waiting.round(LONG)
+    assert waiting.job().needs_person_since is None
+    assert waiting.job().batch_job_id == "north-1"
+    assert waiting.store.orphans.open() == []
+    assert waiting.count_creations() == {1: 1}
+
+
+def test_a_row_that_is_proved_to_have_nothing_waits_for_nobody(waiting: Bench) -> None:
+    del waiting.gateway.batch_jobs["north-1"]
+    waiting.gateway.is_listing_complete = True
+    waiting.round(LONG)
+    assert waiting.job().needs_person_since is None
+    assert waiting.status() is JobStatus.SUBMITTING
+    for _ in range(3):
+        waiting.round(60)
+    assert waiting.job().batch_job_id == "north-2"
+
+
+def test_for_rows_that_wait_for_a_person_a_listing_is_asked_for_now_and_then(waiting: Bench) -> None:
+    asked = waiting.count("list_batch_jobs")
+    for _ in range(60):
+        waiting.round(60)
+    assert waiting.count("list_batch_jobs") - asked == 2
+    assert waiting.job().needs_person_since is not None
+
+
+def test_a_backend_that_refuses_its_listing_leaves_the_row_to_a_person_and_the_run_may_end(bench) -> None:
+    bench.script = b.lose_the_answer
+    bench.round()
+    bench.gateway.fail_next("list_batch_jobs", OOPS, times=10_000)
+    for _ in range(8):
+        bench.round(700)
+    assert bench.job().needs_person_since is not None
+    assert not loop.work_left(bench.run)
+
+
+def test_what_was_away_for_long_is_not_held_against_the_first_listing_after_it(bench: Bench) -> None:
+    bench.script = b.lose_the_answer
+    bench.round()
+    bench.gateway.fail_next("list_batch_jobs", AWAY, times=10_000)
+    for _ in range(4):
+        bench.round(LONG)
+    bench.gateway._failures.clear()
+    bench.gateway.is_listing_complete = bench.gateway.batch_jobs["north-1"].is_listed = False
+    bench.round(LONG)
+    bench.round(60)
+    assert bench.job().needs_person_since is None
+
+
+def test_a_person_may_decide_before_a_listing_does(waiting: Bench) -> None:
+    waiting.store.retries.retry([waiting.job()], reason="by anna", at=waiting.now)
+    waiting.round(60)
+    assert waiting.job().batch_job_id == "north-2"
+    waiting.gateway.is_listing_complete = waiting.gateway.batch_jobs["north-1"].is_listed = True
+    waiting.round(LONG)
+    assert waiting.job().batch_job_id == "north-2"
+    assert [one.batch_job_id for one in waiting.store.orphans.open()] == ["north-1"]
+
+
+def create_twice(bench: Bench, job, gateway, watcher) -> None:
+    b.post(bench, job, gateway, watcher)
+    b.post(bench, job, gateway, watcher)
+    raise b.Crash
+
+
+def test_a_row_with_several_batch_jobs_waits_until_a_person_decides_and_is_told_once(bench, caplog) -> None:
+    bench.script = create_twice
+    with pytest.raises(b.Crash):
+        bench.round()
+    bench.restart()
+    for _ in range(4):
+        bench.round(LONG)
+    assert caplog.text.count("waits for a person") == 1
+    assert bench.count("list_batch_jobs") == 2, "no listing can tell"
+
+
+def test_a_row_of_whose_batch_jobs_a_person_deleted_all_but_one_goes_on_with_that(bench: Bench) -> None:
+    bench.script = create_twice
+    with pytest.raises(b.Crash):
+        bench.round()
+    bench.restart()
+    bench.round(60)
+    first, _ = bench.store.orphans.open()
+    bench.gateway.delete(first.batch_job_id)
+    bench.store.orphans.settle([first.id], Settlement.DELETED, at=bench.now)
+    bench.round(60)
+    bench.round(60)
+    assert bench.job().needs_person_since is None
+    assert bench.job().batch_job_id == "north-2"
+    assert bench.gateway.batch_jobs["north-2"].starts == 1

@@ -109,7 +109,7 @@ def settle(posts: Sequence[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
         )
     if unknown:
         return LookUp(batch_jobs=unknown)
-    known = [post for post in posts if post.batch_job_id and post.outcome is not Outcome.COPY]
+    known = [post for post in posts if post.batch_job_id and _is_of_use(post)]
     if not known:
         if not posts:
             return Release(reason="interrupted before anything was sent", is_interruption=True)
@@ -120,13 +120,30 @@ def settle(posts: Sequence[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
     return AskPerson(reason=f"interrupted after {len(known)} batch jobs were created ({ids})")
 
 
+def _is_of_use(post: BatchJob) -> bool:
+    return post.outcome is not Outcome.COPY and post.deleted_at is None
+
+
 def is_proved_absent(post: BatchJob, *, at: datetime, grace: timedelta) -> bool:
-    """Say whether a complete listing without its tag, asked for *at* then, proves that *post* created nothing.
+    """Say whether a complete listing without its tag, asked for *at* that time, proves that nothing is there.
 
     It takes two: `absent_since` is the first, and the second has to be asked for later than `ended_at` +
     *grace*, because listings lag.
     """
     return post.absent_since is not None and post.ended_at is not None and at > post.ended_at + grace
+
+
+def is_listing_due(
+    since: datetime, *, is_waited_for: bool, looked_at: datetime | None, at: datetime, lost_after: timedelta
+) -> bool:
+    """Say whether a backend is listed once more for a create request that is in doubt *since* then.
+
+    It is where nothing but that keeps the row from going on. What has gone on without it, or waits for a
+    person meanwhile, costs a listing only now and then, once *lost_after* has passed.
+    """
+    if is_waited_for or looked_at is None or at - since <= lost_after:
+        return True
+    return at - looked_at >= lost_after
 
 
 def titles_are_dropped(keeps_titles: bool | None, titles: Sequence[str | None]) -> bool:

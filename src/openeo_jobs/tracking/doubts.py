@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from openeo_jobs.jobs import BatchJob, Job, Observation
-from openeo_jobs.policy.submission import LookUp, is_proved_absent, pick_original, settle, titles_are_dropped
+from openeo_jobs.policy.submission import (
+    LookUp,
+    is_listing_due,
+    is_proved_absent,
+    pick_original,
+    settle,
+    titles_are_dropped,
+)
 from openeo_jobs.tracking.listings import Look
 from openeo_jobs.tracking.rows import ask_person, leaving_moved
 from openeo_jobs.tracking.run import Run, log
@@ -21,10 +28,15 @@ class Doubt:
     is_loose: bool = False
     """Whether the row went on without it: at most, it has created an orphan."""
 
+    @property
+    def is_waited_for(self) -> bool:
+        """Whether the row waits for nothing else."""
+        return not self.is_loose and self.job.needs_person_since is None
+
 
 def find_wanted(run: Run) -> set[str]:
-    """Return the backends whose listings are needed."""
-    return {doubt.post.backend_name for doubt in _find(run) if not doubt.job.needs_person_since}
+    """Return the backends whose listings are needed now."""
+    return {doubt.post.backend_name for doubt in _find(run) if _is_due(run, doubt)}
 
 
 def record(run: Run, look: Look) -> None:
@@ -45,24 +57,36 @@ def _find(run: Run) -> Iterator[Doubt]:
         yield Doubt(job=job, post=post, is_loose=True)
 
 
+def _is_due(run: Run, doubt: Doubt) -> bool:
+    at = run.now()
+    return is_listing_due(
+        doubt.post.ended_at or at,
+        is_waited_for=doubt.is_waited_for,
+        looked_at=run.looked_at.get(doubt.post.backend_name),
+        at=at,
+        lost_after=run.settings.lost_after,
+    )
+
+
 def _look_up(run: Run, doubt: Doubt, look: Look) -> None:
     post, seen = doubt.post, look.listing.batch_jobs
     found = [one for one in seen if post.tag and post.tag in (one.title or "")]
     if found:
         _record_found(run, doubt, found)
     elif not look.listing.is_complete:
-        _judge_incomplete(run, doubt)
+        _judge_incomplete(run, doubt, look)
     elif titles_are_dropped(_keeps_titles(run, look.backend_name), [one.title for one in seen]):
         _ask_person(run, doubt, f"{look.backend_name} does not return the titles")
     else:
         _record_absent(run, doubt, look)
 
 
-def _judge_incomplete(run: Run, doubt: Doubt) -> None:
-    name, ended_at = doubt.post.backend_name, doubt.post.ended_at
+def _judge_incomplete(run: Run, doubt: Doubt, look: Look) -> None:
+    """Leave it to a person where listings were incomplete for long; a complete one may still tell."""
+    name, asked_at = look.backend_name, look.asked_at
     run.log_once(("partial", name), "%s: no complete listing for now", name)
-    has_waited = ended_at is not None and run.now() - ended_at > run.settings.lost_after
-    if has_waited and run.counts_time(name):
+    since = max(run.incomplete_since[name], doubt.post.ended_at or asked_at)
+    if asked_at - since > run.settings.lost_after and run.counts_time(name):
         _ask_person(run, doubt, f"{name} gave no complete listing")
 
 
@@ -71,9 +95,17 @@ def _ask_person(run: Run, doubt: Doubt, reason: str) -> None:
         ask_person(run, doubt.job, f"outcome of creation unknown, and {reason}")
 
 
+def _need_no_person(run: Run, doubt: Doubt) -> None:
+    """Let a row that was left to a person wait for listings again: they tell, after all."""
+    if doubt.job.needs_person_since is not None and not doubt.is_loose:
+        log.info("row %d waits for no person any more: a listing tells", doubt.job.number)
+        run.store.creations.need_no_person(doubt.job, at=run.now())
+
+
 def _record_absent(run: Run, doubt: Doubt, look: Look) -> None:
     """Store that a listing does not have a request's batch job; it takes two that it was not created."""
     job, post = None if doubt.is_loose else doubt.job, doubt.post
+    _need_no_person(run, doubt)
     if post.absent_since is None:
         run.store.creations.record_absent(job, post.id, at=look.asked_at)
     elif is_proved_absent(post, at=look.asked_at, grace=run.grace_on(look.backend_name)):
@@ -83,6 +115,7 @@ def _record_absent(run: Run, doubt: Doubt, look: Look) -> None:
 def _record_found(run: Run, doubt: Doubt, found: list[Observation]) -> None:
     """Store the batch job that a request created; copies that a proxy made are orphans."""
     job, post = doubt.job, doubt.post
+    _need_no_person(run, doubt)
     original, copies = pick_original(found)
     run.store.creations.record_found(job, post.id, original.batch_job_id)
     for copy in copies:

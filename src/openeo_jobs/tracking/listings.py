@@ -37,23 +37,32 @@ def ask(run: Run, backend_names: Collection[str]) -> None:
         )
 
 
-def receive(run: Run, done: Done) -> Look:
-    """Take in what came of asking for a listing; where that is none, it shows nothing, and proves nothing."""
+def receive(run: Run, done: Done) -> Look | None:
+    """Take in what came of asking for a listing: None where the backend as a whole was away.
+
+    A backend that is there and gives no listing shows nothing, and proves nothing.
+    """
     name, asked_at = done.subject
+    look = Look(backend_name=name, asked_at=asked_at, listing=done.value or _NOTHING)
     if done.error is not None:
         run.suspect(name, done.error)
         run.log_once(("list", name), "%s: no listing for now: %s", name, done.error)
-        _count_failure(run, name, done.error)
+        if pauses_backend(done.error):
+            return None
+        _count_failure(run, name)
     else:
         run.note_success(name)
         run.listed.add(name)
-    return Look(backend_name=name, asked_at=asked_at, listing=done.value or _NOTHING)
+        run.looked_at[name] = asked_at
+    if look.listing.is_complete:
+        run.incomplete_since.pop(name, None)
+    else:
+        run.incomplete_since.setdefault(name, asked_at)
+    return look
 
 
-def _count_failure(run: Run, name: str, error: Exception) -> None:
+def _count_failure(run: Run, name: str) -> None:
     """Do without the first listing of a backend that is there, and refuses it again and again."""
-    if pauses_backend(error):
-        return
     run.listing_failures[name] += 1
     if name not in run.listed and run.listing_failures[name] >= _PATIENCE:
         run.listed.add(name)

@@ -28,7 +28,9 @@ def reconcile(run: Run, backend_names: Collection[str]) -> None:
 def record(run: Run, results: Sequence[Done]) -> None:
     """Draw from listings what they prove."""
     for done in results:
-        _draw(run, listings.receive(run, done))
+        look = listings.receive(run, done)
+        if look is not None:
+            _draw(run, look)
     _settle_all(run)
     orphans.stop_rows(run)
 
