@@ -109,9 +109,9 @@ def test_a_creation_of_unknown_outcome_is_settled_by_its_own_account_only(tmp_pa
 def test_what_another_account_may_have_created_for_its_row_is_not_taken_for_absent(tmp_path) -> None:
     bench = Bench(tmp_path, rows=1, max_attempts={})
     log_in(bench, "xenia")
-    bench.gateway.is_listing_complete = False
     bench.script = never_arrive
     bench.round()
+    bench.gateway.is_listing_complete = False
     bench.round(LONG)
     bench.round(LONG)
     assert bench.job().needs_person_since is not None

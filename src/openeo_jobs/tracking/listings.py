@@ -12,7 +12,7 @@ from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log
 
 _PATIENCE = 3
-"""How many times a backend may refuse its listing before it is submitted to without one."""
+"""How many times a backend may give no complete listing before it is submitted to without one."""
 _NOTHING = Listing(batch_jobs=(), is_complete=False)
 
 
@@ -49,21 +49,38 @@ def receive(run: Run, done: Done) -> Look | None:
         run.log_once(("list", name), "%s: no listing for now: %s", name, done.error)
         if pauses_backend(done.error):
             return None
-        _count_failure(run, name)
     else:
         run.note_success(name)
-        run.listed.add(name)
         run.looked_at[name] = asked_at
-    if look.listing.is_complete:
-        run.incomplete_since.pop(name, None)
-    else:
-        run.incomplete_since.setdefault(name, asked_at)
+    _note(run, look)
     return look
 
 
-def _count_failure(run: Run, name: str) -> None:
-    """Do without the first listing of a backend that is there, and refuses it again and again."""
-    run.listing_failures[name] += 1
-    if name not in run.listed and run.listing_failures[name] >= _PATIENCE:
+def _note(run: Run, look: Look) -> None:
+    """Note since when listings are incomplete, and whether the first one of this run will do."""
+    name = look.backend_name
+    if look.listing.is_complete:
+        run.incomplete_since.pop(name, None)
         run.listed.add(name)
-        log.warning("%s gives no listing; batch jobs that the database does not know are not noticed", name)
+        return
+    run.incomplete_since.setdefault(name, look.asked_at)
+    if name not in run.listed:
+        _judge_first(run, name, is_part_missing=look.listing.is_part_missing)
+
+
+def _judge_first(run: Run, name: str, *, is_part_missing: bool) -> None:
+    """Do without a complete first listing of a backend that gives none, again and again.
+
+    What is in a missing part of a federation may be shown later, and is waited for.
+    """
+    if is_part_missing:
+        message = "%s: a part of it is missing in its listing; nothing new is created there before it is back"
+        run.log_once(("part", name), message, name)
+        return
+    run.listing_failures[name] += 1
+    if run.listing_failures[name] >= _PATIENCE:
+        run.listed.add(name)
+        log.warning(
+            "%s gives no complete listing; batch jobs that the database does not know may not be noticed",
+            name,
+        )
