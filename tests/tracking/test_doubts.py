@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from bench import Bench
 
 from openeo_jobs.errors import BackendUnavailableError
-from openeo_jobs.jobs import Listing, Outcome
+from openeo_jobs.jobs import BatchJob, Job, Listing, Outcome
 from openeo_jobs.policy.orphans import Settlement
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking import loop
@@ -214,3 +215,26 @@ def test_a_row_of_whose_batch_jobs_a_person_deleted_all_but_one_goes_on_with_tha
     assert bench.job().needs_person_since is None
     assert bench.job().batch_job_id == "north-2"
     assert bench.gateway.batch_jobs["north-2"].starts == 1
+
+
+def test_a_row_that_somebody_changes_while_a_listing_is_recorded_does_not_end_the_run(bench: Bench) -> None:
+    def swallow(bench, job, gateway, watcher):
+        b.post(bench, job, gateway, watcher, outcome=Outcome.UNKNOWN)
+        return b.create(bench, job, gateway, watcher)
+
+    bench.script = swallow
+    bench.round()
+    read, reads = bench.store.orphans.loose, itertools.count(1)
+
+    def read_and_change(runner_id: int) -> list[tuple[Job, BatchJob]]:
+        found = read(runner_id)
+        if next(reads) == 2:  # to record what is listed
+            with bench.store._database.writing() as connection:
+                connection.exec_driver_sql("UPDATE job SET status = 'canceled'")
+        return found
+
+    bench.store.orphans.loose = read_and_change
+    bench.round(60)
+    bench.store.orphans.loose = read
+    bench.round(60)
+    assert [one.batch_job_id for one in bench.store.orphans.open()] == ["north-1"]
