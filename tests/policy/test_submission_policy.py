@@ -109,7 +109,7 @@ def test_a_start_is_asked_for_once_and_only_of_what_is_inert(job: Job, expected:
 @pytest.mark.parametrize(
     ("posts", "decision"),
     [
-        ([], Release(reason="interrupted before anything was sent", is_interruption=True)),
+        ([], Release(reason="nothing was sent")),
         ([NOTHING], Release(reason="nothing was created")),
         ([KNOWN], Adopt(batch_job=KNOWN)),
         ([NOTHING, KNOWN], Adopt(batch_job=KNOWN)),

@@ -69,13 +69,9 @@ def is_startable(job: Job) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """Nothing was created: back in line, for a new attempt with a new tag.
-
-    `is_interruption`: `start_job` did not return, and had not sent anything.
-    """
+    """Nothing was created: back in line, for a new attempt with a new tag."""
 
     reason: str
-    is_interruption: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,9 +107,7 @@ def settle(posts: Sequence[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
         return LookUp(batch_jobs=unknown)
     known = [post for post in posts if post.batch_job_id and _is_of_use(post)]
     if not known:
-        if not posts:
-            return Release(reason="interrupted before anything was sent", is_interruption=True)
-        return Release(reason="nothing was created")
+        return Release(reason="nothing was created" if posts else "nothing was sent")
     if len(known) == 1:
         return Adopt(batch_job=known[0])
     ids = ", ".join(str(post.batch_job_id) for post in known)

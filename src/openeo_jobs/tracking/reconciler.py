@@ -73,20 +73,19 @@ def _release(run: Run, job: Job, decision: Release) -> None:
     if job.cancel_requested_at is not None:
         log.info("row %d: %s; canceled", job.number, decision.reason)
         run.store.creations.release(job, at=at, reason=decision.reason)
-    elif failure is None and decision.is_interruption:
+    elif failure is None:  # `start_job` has neither returned nor raised
         _release_interrupted(run, job, decision)
-    elif failure is not None and not fails_no_row(failure):
+    elif not fails_no_row(failure):
         log.warning("row %d: start_failed: %s", job.number, failure.message)
         run.store.creations.fail(job, failure, at=at)
     else:
         log.info("row %d: %s; back in line", job.number, decision.reason)
-        # The rows behind it get their turn first, unless nothing went wrong with it.
-        not_before = at + run.settings.poll_sleep if failure is not None else None
+        not_before = at + run.settings.poll_sleep  # the rows behind it get their turn first
         run.store.creations.release(job, at=at, reason=decision.reason, not_before=not_before)
 
 
 def _release_interrupted(run: Run, job: Job, decision: Release) -> None:
-    """Put a job whose callback sent nothing back in line at once, unless it is what ends the process."""
+    """Put a job back in line at once during whose callback the process ended, unless it is what ends it."""
     at = run.now()
     interruptions = 1 + run.store.failures.count_interruptions(job)
     if kills_the_process(interruptions):
@@ -94,5 +93,6 @@ def _release_interrupted(run: Run, job: Job, decision: Release) -> None:
         log.error("row %d: start_failed: %s", job.number, failure.message)
         run.store.creations.fail(job, failure, at=at)
         return
-    log.info("row %d: %s; back in line", job.number, decision.reason)
-    run.store.creations.release(job, at=at, reason=decision.reason, failure=make_interruption(at=at))
+    reason = f"interrupted: {decision.reason}"
+    log.info("row %d: %s; back in line", job.number, reason)
+    run.store.creations.release(job, at=at, reason=reason, failure=make_interruption(at=at))
