@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -238,3 +239,72 @@ def test_a_row_that_somebody_changes_while_a_listing_is_recorded_does_not_end_th
     bench.store.orphans.loose = read
     bench.round(60)
     assert [one.batch_job_id for one in bench.store.orphans.open()] == ["north-1"]
+
+
+def list_untitled(bench: Bench) -> None:
+    """Let the listing show no titles with a tag; asked for one by one, batch jobs still have them."""
+    ask = bench.gateway.list_batch_jobs
+
+    def list_batch_jobs() -> Listing:
+        seen = ask().batch_jobs
+        cut = [replace(one, title=None) if "[" in str(one.title) else one for one in seen]
+        return Listing(batch_jobs=cut, is_complete=True)
+
+    bench.gateway.list_batch_jobs = list_batch_jobs
+
+
+@pytest.fixture
+def untitled(tmp_path: Path) -> Bench:
+    """Two rows are under way on a backend that lists no titles; then an answer is lost."""
+    bench = Bench(tmp_path, rows=3, cap=2)
+    list_untitled(bench)
+    bench.round()
+    bench.round(60)  # what is asked for one by one has its title
+    bench.gateway.batch_jobs["north-1"].status = "finished"
+    bench.script = lose(OOPS, arrives=True)
+    bench.round(60)
+    return bench
+
+
+def test_a_listing_without_titles_proves_nothing_whatever_batch_jobs_show_one_by_one(untitled: Bench) -> None:
+    untitled.script = b.create
+    for _ in range(4):
+        untitled.round(130)
+    assert untitled.count_creations() == {1: 1, 2: 1, 3: 1}
+    assert "does not return the titles" in str(untitled.job(3).needs_person_reason)
+
+
+def test_that_a_listing_shows_no_titles_is_remembered_when_it_has_nothing_of_ours(untitled: Bench) -> None:
+    untitled.round(10)
+    for one in ("north-1", "north-2", "north-3"):
+        untitled.gateway.batch_jobs[one].is_listed = False
+    untitled.gateway.create("somebody's")
+    untitled.script = b.create
+    untitled.restart()
+    for _ in range(4):
+        untitled.round(130)
+    assert untitled.job(3).needs_person_since is not None
+
+
+def test_a_backend_that_lists_titles_again_tells_after_all(untitled: Bench) -> None:
+    untitled.script = b.create
+    for _ in range(3):
+        untitled.round(130)
+    del untitled.gateway.list_batch_jobs
+    untitled.round(LONG)
+    assert untitled.job(3).batch_job_id == "north-3"
+
+
+def test_titles_that_are_missing_one_by_one_are_no_matter_where_the_listing_has_them(tmp_path) -> None:
+    bench = Bench(tmp_path, rows=2, cap=1)
+    look = bench.gateway.get_batch_job
+    bench.gateway.get_batch_job = lambda batch_job_id: replace(look(batch_job_id), title=None)
+    bench.round()
+    bench.round(60)
+    bench.gateway.batch_jobs["north-1"].status = "finished"
+    bench.script = lose(OOPS, arrives=False)
+    bench.round(60)
+    bench.script = b.create
+    for _ in range(5):
+        bench.round(130)
+    assert bench.job(2).batch_job_id == "north-2"

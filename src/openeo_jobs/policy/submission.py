@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -140,10 +140,19 @@ def is_listing_due(
     return at - looked_at >= lost_after
 
 
+def shows_tags(seen: Iterable[Observation], tags: Mapping[str, str]) -> bool | None:
+    """Say whether a listing shows the tags that batch jobs were created with: *tags* by batch job id.
+
+    One that comes without its tag is enough to doubt all. None: no such batch job is listed.
+    """
+    shown = [tags[one.batch_job_id] in (one.title or "") for one in seen if one.batch_job_id in tags]
+    return all(shown) if shown else None
+
+
 def titles_are_dropped(keeps_titles: bool | None, titles: Sequence[str | None]) -> bool:
     """Say whether a listing without a tag proves nothing, because the backend does not return titles.
 
-    Where no batch job of ours was seen yet (*keeps_titles* None), the *titles* of the listing have to tell.
+    Where no listing has shown a batch job of ours yet (*keeps_titles* None), the *titles* have to tell.
     """
     if keeps_titles is None:
         return bool(titles) and not any(titles)

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from openeo_jobs.jobs import Listing
 from openeo_jobs.policy.failures import pauses_backend
+from openeo_jobs.policy.submission import shows_tags
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log
 
@@ -52,8 +53,20 @@ def receive(run: Run, done: Done) -> Look | None:
     else:
         run.note_success(name)
         run.looked_at[name] = asked_at
+        _learn_titles(run, look)
     _note(run, look)
     return look
+
+
+def _learn_titles(run: Run, look: Look) -> None:
+    """Learn from the batch jobs of ours whether listings have titles, and so prove that a tag is absent."""
+    name = look.backend_name
+    shown = shows_tags(look.listing.batch_jobs, run.store.backends.tags(name))
+    if shown is None or shown is run.store.backends.one(name).keeps_titles:
+        return
+    run.store.backends.record_titles(name, keeps_titles=shown)
+    if not shown:
+        log.warning("%s lists batch jobs without the titles that they were created with", name)
 
 
 def _note(run: Run, look: Look) -> None:

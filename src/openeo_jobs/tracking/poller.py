@@ -100,15 +100,17 @@ def _note_failure(run: Run, job: Job, error: Exception) -> None:
 
 
 def _note_titles(run: Run, results: Sequence[Done]) -> None:
-    """Notice, at the first batch job seen on a backend, whether titles come back as they were sent."""
-    known = {b.name: b.keeps_titles for b in run.store.backends.all()}
-    for done in results:
-        job: Job = done.subject
-        batch_job = job.attempt.batch_job if job.attempt else None
-        name = str(job.backend_name)
-        if done.error is None and batch_job and batch_job.tag and known.get(name) is None:
-            known[name] = batch_job.tag in (done.value.seen.title or "")
-            run.store.backends.record_titles(name, keeps_titles=bool(known[name]))
+    """Notice that titles do not come back; that they do, only a listing can show."""
+    unknown = {one.name for one in run.store.backends.all() if one.keeps_titles is None}
+    for name in {str(done.subject.backend_name) for done in results if _lacks_tag(done)} & unknown:
+        run.store.backends.record_titles(name, keeps_titles=False)
+
+
+def _lacks_tag(done: Done) -> bool:
+    """Say whether a batch job came without the tag that it was created with."""
+    attempt = done.subject.attempt
+    tag = attempt.batch_job.tag if attempt and attempt.batch_job else None
+    return done.error is None and tag is not None and tag not in (done.value.seen.title or "")
 
 
 def _tell(run: Run, steps: Sequence[Step]) -> None:
