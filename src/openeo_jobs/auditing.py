@@ -13,6 +13,7 @@ from openeo_jobs.errors import DatabaseError
 from openeo_jobs.jobs import Backend, Listing
 from openeo_jobs.policy.audit import Audit, BackendFacts, Finding, judge_backend, judge_database
 from openeo_jobs.policy.orphans import Origin, sort_out
+from openeo_jobs.policy.submission import shows_tags
 from openeo_jobs.policy.tags import find_tag
 from openeo_jobs.policy.verification import Tally
 from openeo_jobs.report.audit import draw_audit
@@ -145,11 +146,12 @@ def _gather(store: JobStore, uid: str, backend: Backend, connection: Any) -> Bac
     for find in new:
         kind = strays if find.origin is Origin.STRAY else orphans
         kind[find.seen.batch_job_id] = find.tag.row
+    shown = shows_tags(batch_jobs.values(), store.backends.tags(backend.name))
     return BackendFacts(
         name=backend.name,
         listing=answer.listing,
         reason=answer.reason,
-        keeps_titles=backend.keeps_titles,
+        keeps_titles=backend.keeps_titles if shown is None else shown,
         tagged=len(tags),
         untagged=store.audits.count_untagged(backend.name),
         orphans=orphans,

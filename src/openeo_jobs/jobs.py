@@ -272,7 +272,7 @@ class Backend:
     fuse_reason: str | None = None
     """What so many attempts in a row failed of that nothing new is created there."""
     keeps_titles: bool | None = None
-    """Whether titles come back as they were sent; None before the first batch job was seen there."""
+    """Whether listings have titles as they were sent; None before one showed a batch job of ours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

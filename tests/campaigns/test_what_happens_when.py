@@ -30,7 +30,10 @@ HELD_BY = {
         "test_a_login_that_another_shell_stored_is_noticed_and_used",
         "test_a_login_that_cannot_be_renewed_pauses_its_backend_and_the_command_is_told_once",
     ),
-    "a backend is gone for a day": ("test_a_backend_that_is_gone_for_a_day_fails_and_loses_no_row",),
+    "a backend is gone for a day": (
+        "test_a_backend_that_is_gone_for_a_day_fails_and_loses_no_row",
+        "test_a_backend_that_is_gone_for_a_day_leaves_no_row_to_a_person",
+    ),
     "two managers run it": (
         "test_two_runs_share_the_rows_and_both_end",
         "test_a_run_that_is_killed_leaves_its_rows_to_the_other",

@@ -122,10 +122,11 @@ def test_one_campaign_survives_every_point_one_after_the_other(
 ) -> None:
     """Twice, at the same time: in either journal mode.
 
-    The points alternate, as a row whose `start_job` is interrupted three times in a row fails.
+    Only two follow one another at which nothing was created: a row whose `start_job` is interrupted there
+    three times in a row fails.
     """
     core = find_core(points)
-    core = core[::2] + core[1::2]
+    core = core[::3] + core[1::3] + core[2::3]
 
     def survive(mode: str) -> tuple[set[str], list[str]]:
         (folder / mode).mkdir()

@@ -30,8 +30,11 @@ def make_facts(**overrides: Any) -> Facts:
 
 
 def make_listing(*, is_complete: bool = True, **words: str) -> Listing:
-    seen = tuple(Observation(batch_job_id=one, status=word) for one, word in words.items())
+    seen = tuple(Observation(batch_job_id=one, status=word, title="tile") for one, word in words.items())
     return Listing(batch_jobs=seen, is_complete=is_complete)
+
+
+UNTITLED = Listing(batch_jobs=(Observation(batch_job_id="j-1", status="created"),), is_complete=True)
 
 
 def verdicts(findings: list[Finding]) -> dict[str, Verdict]:
@@ -89,10 +92,10 @@ def test_orphans_that_the_database_knows_are_wrong_without_asking() -> None:
 
 @pytest.mark.parametrize(
     ("listing", "keeps_titles"),
-    [(make_listing(is_complete=False), True), (make_listing(), False)],
-    ids=["incomplete", "titles dropped"],
+    [(make_listing(is_complete=False), True), (make_listing(), False), (UNTITLED, None)],
+    ids=["incomplete", "titles dropped", "no title at all"],
 )
-def test_what_a_listing_cannot_show_is_not_checked(listing: Listing, keeps_titles: bool) -> None:
+def test_what_a_listing_cannot_show_is_not_checked(listing: Listing, keeps_titles: bool | None) -> None:
     findings = judge_backend(BackendFacts(name="north", listing=listing, keeps_titles=keeps_titles))
     assert set(verdicts(findings).values()) == {Verdict.NOT_CHECKED}
 

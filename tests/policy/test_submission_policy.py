@@ -20,6 +20,7 @@ from openeo_jobs.policy.submission import (
     plan_starts,
     plan_submissions,
     settle,
+    shows_tags,
     titles_are_dropped,
 )
 from openeo_jobs.status import JobStatus
@@ -109,7 +110,7 @@ def test_a_start_is_asked_for_once_and_only_of_what_is_inert(job: Job, expected:
 @pytest.mark.parametrize(
     ("posts", "decision"),
     [
-        ([], Release(reason="interrupted before anything was sent", is_interruption=True)),
+        ([], Release(reason="nothing was sent")),
         ([NOTHING], Release(reason="nothing was created")),
         ([KNOWN], Adopt(batch_job=KNOWN)),
         ([NOTHING, KNOWN], Adopt(batch_job=KNOWN)),
@@ -174,6 +175,25 @@ def test_a_backend_without_titles_proves_nothing(
     keeps_titles: bool | None, titles: list[str | None], expected: bool
 ) -> None:
     assert titles_are_dropped(keeps_titles, titles) is expected
+
+
+@pytest.mark.parametrize(
+    ("titles", "expected"),
+    [
+        ({}, None),
+        ({"other": None}, None),
+        ({"a": "tile [oj-a]"}, True),
+        ({"a": "tile [oj-a]", "other": None}, True),
+        ({"a": None}, False),
+        ({"a": "tile [oj-a]", "b": "a title that is too lo"}, False),
+    ],
+)
+def test_a_listing_shows_titles_if_batch_jobs_of_ours_come_with_their_tags(
+    titles: dict[str, str | None], expected: bool | None
+) -> None:
+    seen = [Observation(batch_job_id=one, status="created", title=title) for one, title in titles.items()]
+
+    assert shows_tags(seen, {"a": "oj-a", "b": "oj-b", "gone": "oj-c"}) is expected
 
 
 @pytest.mark.parametrize(

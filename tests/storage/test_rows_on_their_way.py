@@ -146,6 +146,7 @@ def test_rows_whose_callback_did_not_return_are_unresolved(store: JobStore, runn
     assert [(job, [post.id for post in posts]) for job, posts in unresolved] == [
         (first, []),
         (second, [number]),
+        (reload(store, third), []),
     ]
 
 

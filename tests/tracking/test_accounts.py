@@ -6,10 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from bench import Bench, Crash, die_before_the_wire, die_on_the_wire, never_arrive
+from bench import Bench, Crash, create, die_before_the_wire, die_on_the_wire, never_arrive, post
 
 from openeo_jobs.errors import BackendRefusedError, BackendUnavailableError
-from openeo_jobs.jobs import ErrorClass
+from openeo_jobs.jobs import ErrorClass, Outcome
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking import loop
 
@@ -106,12 +106,12 @@ def test_a_creation_of_unknown_outcome_is_settled_by_its_own_account_only(tmp_pa
     assert bench.job().batch_job_id == "north-1"
 
 
-def test_what_another_account_may_have_created_beside_its_row_is_not_taken_for_absent(tmp_path) -> None:
+def test_what_another_account_may_have_created_for_its_row_is_not_taken_for_absent(tmp_path) -> None:
     bench = Bench(tmp_path, rows=1, max_attempts={})
     log_in(bench, "xenia")
-    bench.gateway.is_listing_complete = False
     bench.script = never_arrive
     bench.round()
+    bench.gateway.is_listing_complete = False
     bench.round(LONG)
     bench.round(LONG)
     assert bench.job().needs_person_since is not None
@@ -120,7 +120,26 @@ def test_what_another_account_may_have_created_beside_its_row_is_not_taken_for_a
     for _ in range(3):
         bench.restart()  # a run lists every backend once
         bench.round(LONG)
-    assert [post.outcome for _, post in bench.store.orphans.loose(1)] == ["unknown"]
+    [(_, [post])] = bench.store.creations.unresolved(1)
+    assert post.outcome is Outcome.UNKNOWN
+
+
+def test_what_another_account_may_have_created_beside_a_row_is_not_taken_for_absent(tmp_path) -> None:
+    bench = Bench(tmp_path, rows=1)
+    log_in(bench, "xenia")
+
+    def swallow(bench, job, gateway, watcher):
+        post(bench, job, gateway, watcher, outcome=Outcome.UNKNOWN)
+        return create(bench, job, gateway, watcher)
+
+    bench.script = swallow
+    bench.round()
+    bench.gateway.batch_jobs["north-1"].is_listed = False
+    log_in(bench, "yvonne")
+    for _ in range(3):
+        bench.restart()
+        bench.round(LONG)
+    assert [post.outcome for _, post in bench.store.orphans.loose(1)] == [Outcome.UNKNOWN]
 
 
 def test_a_row_of_which_nothing_was_sent_is_anybodys(tmp_path: Path) -> None:

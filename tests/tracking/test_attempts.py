@@ -227,6 +227,39 @@ def test_a_row_that_kills_the_process_three_times_is_start_failed_and_the_others
     assert [poisoned.status(n) for n in (2, 3)] == [JobStatus.QUEUED_FOR_START] * 2
 
 
+def die_in_sending(bench: Bench, job, gateway, watcher) -> None:
+    """The intent is stored; then what is sent ends the process, and nothing of it arrives."""
+    watcher.creating(gateway.name, "fingerprint", can_tag=True)
+    raise b.Crash
+
+
+def test_a_row_that_kills_the_process_after_its_intent_is_stored_fails_as_well(poisoned: Bench) -> None:
+    poisoned.script = lambda bench, job, *rest: (die_in_sending if job.number == 1 else b.create)(
+        bench, job, *rest
+    )
+    deaths = 0
+    for _ in range(30):
+        try:
+            poisoned.round(61)
+        except b.Crash:
+            deaths += 1
+            poisoned.restart()
+    assert deaths == 3
+    assert poisoned.status(1) is JobStatus.START_FAILED
+    assert poisoned.count_creations() == {2: 1, 3: 1}
+    assert [found[2] for found in attempts(poisoned)][:3] == [ErrorClass.INTERRUPTED] * 3
+
+
+def test_a_request_that_was_lost_is_no_kill(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, max_attempts=read_max_attempts({"transient": 9}))
+    bench.script = b.never_arrive
+    for _ in range(20):
+        bench.round(500)
+    kinds = {found[2] for found in attempts(bench)[:-1]}
+    assert len(attempts(bench)) > 3
+    assert kinds == {ErrorClass.TRANSIENT}
+
+
 def test_two_kills_are_no_poison(poisoned: Bench) -> None:
     for _ in range(2):
         crash_and_restart(poisoned)

@@ -102,8 +102,8 @@ def test_a_listing_that_lags_shorter_than_the_grace_makes_no_duplicate(bench: Be
 
 def test_an_incomplete_listing_proves_nothing(bench: Bench) -> None:
     bench.script = b.never_arrive
-    bench.gateway.is_listing_complete = False
     bench.round()
+    bench.gateway.is_listing_complete = False
     for _ in range(5):
         bench.round(200)
     assert bench.status() is JobStatus.SUBMITTING

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import bench as b
@@ -128,7 +129,41 @@ def test_a_backend_without_a_listing_is_submitted_to_in_the_end(bench: Bench, ca
     for _ in range(3):
         bench.round(60)
     assert bench.status() is JobStatus.QUEUED_FOR_START
-    assert "north gives no listing" in caplog.text
+    assert "north gives no complete listing" in caplog.text
+
+
+def hide_part(bench: Bench, *, is_missing: bool) -> None:
+    """Let the listing be incomplete, and what was created before be in the part that it lacks."""
+    ask = bench.gateway.list_batch_jobs
+    for one in bench.gateway.batch_jobs.values():
+        one.is_listed, one.status = False, "finished"
+    bench.gateway.list_batch_jobs = lambda: replace(ask(), is_complete=False, is_part_missing=is_missing)
+
+
+def test_nothing_is_created_on_a_federation_of_which_a_part_is_missing_in_the_first_listing(
+    bench: Bench, caplog
+) -> None:
+    """Of a restored backup, what was computed there would be computed again."""
+    restore_backup(bench)
+    hide_part(bench, is_missing=True)
+    for _ in range(9):
+        bench.round(3600)
+    assert bench.count_creations() == {1: 1}
+    assert caplog.text.count("a part of it is missing in its listing; nothing new is created there") == 1
+    del bench.gateway.list_batch_jobs
+    bench.gateway.batch_jobs["north-1"].is_listed = True
+    bench.round(60)
+    assert "a batch job has its tag" in str(bench.job().needs_person_reason)
+
+
+def test_an_incomplete_first_listing_is_asked_for_again_and_taken_in_the_end(bench: Bench, caplog) -> None:
+    bench.gateway.is_listing_complete = False
+    bench.round(60)
+    bench.round(60)
+    assert bench.status() is JobStatus.NOT_STARTED
+    bench.round(60)
+    assert bench.status() is JobStatus.QUEUED_FOR_START
+    assert "north gives no complete listing" in caplog.text
 
 
 def test_a_copy_of_the_campaign_runs_no_row_of_the_other_again(bench: Bench, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from bench import Bench, Crash, create, die_on_the_wire, never_arrive
 
 from openeo_jobs.jobs import Job
 from openeo_jobs.status import JobStatus
-from openeo_jobs.tracking import loop, starter
+from openeo_jobs.tracking import loop, poller, starter
 from openeo_jobs.tracking.pool import Done
 
 LEASE = 120.0
@@ -120,7 +120,9 @@ def test_what_a_stale_run_was_told_is_not_recorded(tmp_path: Path, caplog) -> No
     before = first.job(1)
     first.gateway.batch_jobs[str(job.batch_job_id)].status = JobStatus.FINISHED
     seen = first.gateway.get_batch_job(str(job.batch_job_id))
-    loop.record(first.run, [Done(kind="poll", lane="north", subject=job, value=seen)])
+    loop.record(
+        first.run, [Done(kind="poll", lane="north", subject=job, value=poller.Answer(seen, first.now))]
+    )
     assert first.job(1) == before
     assert "row 1 has moved" in caplog.text
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from bench import NO_ANSWER, Bench
 
 from openeo_jobs.errors import BackendRefusedError, BackendUnavailableError
+from openeo_jobs.jobs import Observation
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking import loop
 
@@ -147,3 +149,41 @@ def test_a_job_whose_status_is_not_known_is_looked_at_before_it_is_started(bench
     bench.round(200)
     assert bench.count("start") == 1
     assert bench.status() is JobStatus.FINISHED
+
+
+def test_created_that_was_asked_for_before_the_grace_was_over_does_not_repeat_a_start(bench: Bench) -> None:
+    """The answer may come in late; what was seen is of before."""
+    bench.gateway.fail_next("start", BackendUnavailableError("[500] oops", http_status=500))
+    bench.round()
+    look = bench.gateway.get_batch_job
+
+    def look_slowly(batch_job_id: str) -> Observation:
+        seen = look(batch_job_id)
+        bench.now += timedelta(seconds=60)
+        return seen
+
+    bench.round(100)
+    bench.gateway.get_batch_job = look_slowly
+    bench.round(61)
+    assert bench.count("start") == 1
+    bench.round(61)
+    assert bench.count("start") == 2
+
+
+def test_time_that_an_answer_took_to_come_is_no_time_that_a_batch_job_ran(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, cancel_running_after=timedelta(seconds=150))
+    bench.round()
+    bench.gateway.batch_jobs["north-1"].status = "running"
+    bench.round(60)
+    look = bench.gateway.get_batch_job
+
+    def look_slowly(batch_job_id: str) -> Observation:
+        seen = look(batch_job_id)
+        bench.now += timedelta(seconds=200)
+        return seen
+
+    bench.gateway.get_batch_job = look_slowly
+    bench.round(60)
+    assert bench.job().cancel_requested_at is None
+    bench.round(60)
+    assert bench.job().cancel_requested_at is not None

@@ -91,8 +91,8 @@ def test_a_row_that_is_refused_for_now_lets_the_others_go_first(tmp_path: Path) 
 def test_without_a_complete_listing_a_row_waits_for_a_person_in_the_end(tmp_path: Path) -> None:
     bench = Bench(tmp_path, rows=2, cap=1)
     bench.script = b.never_arrive
-    bench.gateway.is_listing_complete = False
     bench.round()
+    bench.gateway.is_listing_complete = False
     bench.script = b.create
     for _ in range(5):
         bench.round(600)

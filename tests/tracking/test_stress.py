@@ -24,6 +24,7 @@ from openeo_jobs.errors import (
     DatabaseReadOnlyError,
     DatabaseReplacedError,
     DatabaseUnavailableError,
+    JobMovedError,
 )
 from openeo_jobs.status import JobStatus
 from openeo_jobs.storage import database as database_module
@@ -63,6 +64,21 @@ def keep_going(bench: Bench, *, trouble: Callable[[int], None], rounds: int) -> 
             bench.run.stop()
 
     loop.keep_going(bench.run, do_round)
+
+
+def test_a_row_that_somebody_has_changed_ends_no_run(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The last resort: each step leaves such a row alone by itself."""
+    bench = Bench(tmp_path, poll_sleep=0.01)
+
+    def trouble(number: int) -> None:
+        if number == 1:
+            raise JobMovedError("row 1 is no longer as it was read")
+
+    keep_going(bench, trouble=trouble, rounds=2)
+    assert bench.status() is JobStatus.QUEUED_FOR_START
+    assert "row 1 is no longer as it was read; the next round" in caplog.text
     loop.drain(bench.run, 5)
 
 

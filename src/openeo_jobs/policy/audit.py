@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from openeo_jobs.jobs import Listing
+from openeo_jobs.policy.submission import titles_are_dropped
 from openeo_jobs.status import JobStatus
 
 _MOST = 10
@@ -177,7 +178,8 @@ def _find_doubt(facts: BackendFacts, listing: Listing) -> str:
     """Say why the listing of a backend proves no absence; "" where it does."""
     if not listing.is_complete:
         return "its listing is not complete"
-    return "it does not return titles" if facts.keeps_titles is False else ""
+    titles = [seen.title for seen in listing.batch_jobs]
+    return "it does not return titles" if titles_are_dropped(facts.keeps_titles, titles) else ""
 
 
 def _was_started(word: str | None) -> bool:

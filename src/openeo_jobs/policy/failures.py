@@ -17,7 +17,7 @@ _AUTH_CODES = frozenset({"AuthenticationRequired", "TokenInvalid", "CredentialsI
 AWAY = frozenset({502, 503, 504})
 """HTTP statuses of a backend that cannot be reached, as a proxy or the backend itself says."""
 _OF_THE_BACKEND = frozenset({ErrorClass.LIMIT, ErrorClass.AUTH, ErrorClass.PAYMENT})
-_INTERRUPTED = "the process ended while start_job ran, before it had sent anything"
+_INTERRUPTED = "the process ended while start_job ran, before anything was created"
 
 
 def classify(error: BaseException) -> ErrorClass:

@@ -30,15 +30,20 @@ class Verdict:
     is_unknown_word: bool = False
 
 
-def judge(job: Job, word: str, *, at: datetime, grace: timedelta) -> Verdict:
-    """Say what *job* is now that its backend says *word* of its batch job."""
+def judge(
+    job: Job, word: str, *, at: datetime, grace: timedelta, asked_at: datetime | None = None
+) -> Verdict:
+    """Say what *job* is now that its backend says *word* of its batch job.
+
+    The answer has come until *at*, and is as of some instant since *asked_at*, if that was earlier.
+    """
     if word not in BACKEND_WORDS:
         return Verdict(status=job.status, is_unknown_word=True)
     new = JobStatus(word)
     if new is job.status is JobStatus.CREATED and job.cancel_requested_at and not was_started(job):
         return Verdict(status=JobStatus.CANCELED, reason="canceled before it was started")
     if new is JobStatus.CREATED and was_started(job) and job.status not in _WITH_RESULTS:
-        return _judge_created(job, at=at, grace=grace)
+        return _judge_created(job, at=at, asked_at=asked_at or at, grace=grace)
     if not can_change(job.status, new, Actor.TRACKER):
         return Verdict(status=job.status, is_unknown_word=True)
     return Verdict(status=new)
@@ -54,7 +59,7 @@ def was_started(job: Job) -> bool:
     return attempt.batch_job is not None and attempt.batch_job.start_sent_at is not None
 
 
-def _judge_created(job: Job, *, at: datetime, grace: timedelta) -> Verdict:
+def _judge_created(job: Job, *, at: datetime, asked_at: datetime, grace: timedelta) -> Verdict:
     """Judge `created` after a start: a registry that lags, a start without effect, or somebody's stop.
 
     Stopping a queued job makes it `created` (openEO API 1.2.0, `DELETE /jobs/{job_id}/results`). While a
@@ -63,7 +68,7 @@ def _judge_created(job: Job, *, at: datetime, grace: timedelta) -> Verdict:
     if job.cancel_requested_at is not None and job.status not in _IN_FLIGHT:
         return Verdict(status=JobStatus.CANCELED, reason="stopped while it was queued")
     seen_at = job.attempt.created_seen_at if job.attempt else None
-    if seen_at is None or at < seen_at + grace:
+    if seen_at is None or asked_at < seen_at + grace:
         status, reason = _FIRST_SIGHT.get(job.status, (job.status, None))
         return Verdict(status=status, reason=reason, created_seen_at=seen_at or at)
     if job.cancel_requested_at is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -69,13 +69,9 @@ def is_startable(job: Job) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
-    """Nothing was created: back in line, for a new attempt with a new tag.
-
-    `is_interruption`: `start_job` did not return, and had not sent anything.
-    """
+    """Nothing was created: back in line, for a new attempt with a new tag."""
 
     reason: str
-    is_interruption: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,30 +105,54 @@ def settle(posts: Sequence[BatchJob]) -> Release | Adopt | AskPerson | LookUp:
         )
     if unknown:
         return LookUp(batch_jobs=unknown)
-    known = [post for post in posts if post.batch_job_id and post.outcome is not Outcome.COPY]
+    known = [post for post in posts if post.batch_job_id and _is_of_use(post)]
     if not known:
-        if not posts:
-            return Release(reason="interrupted before anything was sent", is_interruption=True)
-        return Release(reason="nothing was created")
+        return Release(reason="nothing was created" if posts else "nothing was sent")
     if len(known) == 1:
         return Adopt(batch_job=known[0])
     ids = ", ".join(str(post.batch_job_id) for post in known)
     return AskPerson(reason=f"interrupted after {len(known)} batch jobs were created ({ids})")
 
 
-def is_proved_absent(post: BatchJob, *, at: datetime, grace: timedelta) -> bool:
-    """Say whether a complete listing without its tag proves that *post* created nothing.
+def _is_of_use(post: BatchJob) -> bool:
+    return post.outcome is not Outcome.COPY and post.deleted_at is None
 
-    It takes two: `absent_since` is the first, and the second has to be later than `ended_at` + *grace*,
-    because listings lag.
+
+def is_proved_absent(post: BatchJob, *, at: datetime, grace: timedelta) -> bool:
+    """Say whether a complete listing without its tag, asked for *at* that time, proves that nothing is there.
+
+    It takes two: `absent_since` is the first, and the second has to be asked for later than `ended_at` +
+    *grace*, because listings lag.
     """
     return post.absent_since is not None and post.ended_at is not None and at > post.ended_at + grace
+
+
+def is_listing_due(
+    since: datetime, *, is_waited_for: bool, looked_at: datetime | None, at: datetime, lost_after: timedelta
+) -> bool:
+    """Say whether a backend is listed once more for a create request that is in doubt *since* then.
+
+    It is where nothing but that keeps the row from going on. What has gone on without it, or waits for a
+    person meanwhile, costs a listing only now and then, once *lost_after* has passed.
+    """
+    if is_waited_for or looked_at is None or at - since <= lost_after:
+        return True
+    return at - looked_at >= lost_after
+
+
+def shows_tags(seen: Iterable[Observation], tags: Mapping[str, str]) -> bool | None:
+    """Say whether a listing shows the tags that batch jobs were created with: *tags* by batch job id.
+
+    One that comes without its tag is enough to doubt all. None: no such batch job is listed.
+    """
+    shown = [tags[one.batch_job_id] in (one.title or "") for one in seen if one.batch_job_id in tags]
+    return all(shown) if shown else None
 
 
 def titles_are_dropped(keeps_titles: bool | None, titles: Sequence[str | None]) -> bool:
     """Say whether a listing without a tag proves nothing, because the backend does not return titles.
 
-    Where no batch job of ours was seen yet (*keeps_titles* None), the *titles* of the listing have to tell.
+    Where no listing has shown a batch job of ours yet (*keeps_titles* None), the *titles* have to tell.
     """
     if keeps_titles is None:
         return bool(titles) and not any(titles)

@@ -13,7 +13,7 @@ from openeo_jobs.status import STARTED
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.rows import backend_from
-from openeo_jobs.storage.schema import attempt, backend
+from openeo_jobs.storage.schema import attempt, backend, batch_job
 
 
 class Backends:
@@ -117,8 +117,19 @@ class Backends:
                 .values(currency=currency)
             )
 
+    def tags(self, name: str) -> dict[str, str]:
+        """Return the tags that were sent to a backend, by the ids of the batch jobs that came of it."""
+        select = (
+            sa.select(batch_job.c.batch_job_id, batch_job.c.tag)
+            .join(backend, backend.c.id == batch_job.c.backend_id)
+            .where(backend.c.name == name, batch_job.c.sent_at.is_not(None))
+            .where(batch_job.c.batch_job_id.is_not(None), batch_job.c.tag.is_not(None))
+        )
+        with self._database.reading() as connection:
+            return {row.batch_job_id: row.tag for row in connection.execute(select)}
+
     def record_titles(self, name: str, *, keeps_titles: bool) -> None:
-        """Store whether titles come back as they were sent."""
+        """Store whether listings have titles as they were sent."""
         self._set(name, keeps_titles=keeps_titles)
 
     def _set(self, name: str, **values: Any) -> None:

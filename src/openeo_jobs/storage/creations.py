@@ -25,6 +25,8 @@ from openeo_jobs.storage.rows import (
 )
 from openeo_jobs.storage.schema import attempt, backend, batch_job, job
 
+_NO_PERSON: dict[str, Any] = dict.fromkeys(("needs_person_since", "needs_person_reason"))
+
 
 class Creations:
     """From `submitting` to `created`, or back, or to an end."""
@@ -112,8 +114,7 @@ class Creations:
                 sa.select(batch_job.c.backend_id).where(batch_job.c.id == number)
             ).scalar_one()
             _choose(connection, each, number, backend_id=backend_id, at=at)
-            change_status(connection, each, status, at=at, reason=reason, needs_person_since=None,
-                          needs_person_reason=None)  # fmt: skip
+            change_status(connection, each, status, at=at, reason=reason, **_NO_PERSON)
 
     def skip(self, each: Job, *, at: datetime) -> None:
         """Store that the callback returned None."""
@@ -125,7 +126,9 @@ class Creations:
         """Store that the job could not be created or started, for a definite reason."""
         with self._database.writing() as connection:
             _end_attempt(connection, each, at=at, failure=failure)
-            change_status(connection, each, JobStatus.START_FAILED, at=at, reason=failure.message)
+            change_status(
+                connection, each, JobStatus.START_FAILED, at=at, reason=failure.message, **_NO_PERSON
+            )
 
     def release(
         self,
@@ -152,14 +155,22 @@ class Creations:
             change_status(connection, each, each.status, at=at, needs_person_since=at,
                           needs_person_reason=reason)  # fmt: skip
 
+    def need_no_person(self, each: Job, *, at: datetime) -> None:
+        """Let a job that waited for a person go on by itself."""
+        with self._database.writing() as connection:
+            change_status(connection, each, each.status, at=at, **_NO_PERSON)
+
     def unresolved(self, runner_id: int) -> list[tuple[Job, list[BatchJob]]]:
-        """Return the jobs whose `start_job` did not return, with the create requests of their attempt."""
+        """Return the jobs whose `start_job` did not return, with the create requests of their attempt.
+
+        Those that wait for a person are among them: what is found out meanwhile may settle them.
+        """
         with self._database.reading() as connection:
             jobs = [
                 job_from(row)
                 for row in connection.execute(
                     SELECT_JOBS.where(job.c.status == JobStatus.SUBMITTING, job.c.owner_id == runner_id)
-                    .where(job.c.needs_person_since.is_(None), attempt.c.chosen_id.is_(None))
+                    .where(attempt.c.chosen_id.is_(None))
                     .order_by(job.c.id)
                 )
             ]

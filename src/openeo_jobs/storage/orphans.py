@@ -122,7 +122,7 @@ class Orphans:
             return connection.execute(stop, [{"number": one} for one in waiting]).rowcount
 
     def loose(self, runner_id: int) -> list[tuple[Job, BatchJob]]:
-        """Return the create requests of unknown outcome whose rows went on without them, or wait for people.
+        """Return the create requests of unknown outcome whose rows went on without them.
 
         Each comes with its row. One without a tag is left out: no listing tells of it. So are
         those of other accounts than the runner's: its listings do not tell of them.
@@ -131,7 +131,7 @@ class Orphans:
             SELECT_BATCH_JOBS.join(_OWN, _OWN.c.id == batch_job.c.attempt_id)
             .add_columns(_OWN.c.job_id)
             .where(batch_job.c.outcome == Outcome.UNKNOWN, batch_job.c.ended_at.is_not(None))
-            .where(batch_job.c.tag.is_not(None), ~_IN_DOUBT, ~is_foreign(runner_id, _OWN))
+            .where(batch_job.c.tag.is_not(None), ~_WAITS_FOR_IT, ~is_foreign(runner_id, _OWN))
             .order_by(batch_job.c.id)
         )
         with self._database.reading() as connection:
@@ -184,13 +184,15 @@ def declare_foreign(connection: sa.Connection, rows: Collection[int], *, at: dat
 
 _OWN = attempt.alias("own")
 _CURRENT = job.alias("current")
-_IN_DOUBT = (
+_WAITS_FOR_IT = (
     sa.exists()
     .where(_CURRENT.c.attempt_id == batch_job.c.attempt_id, _CURRENT.c.status == JobStatus.SUBMITTING)
-    .where(_CURRENT.c.needs_person_since.is_(None), _OWN.c.chosen_id.is_(None))
+    .where(_OWN.c.chosen_id.is_(None))
     .correlate(batch_job, _OWN)
 )
-"""`start_job` has not returned yet, or it is being found out what it created."""
+"""`start_job` has not returned yet, or it is not known yet what it created."""
+_IN_DOUBT = _WAITS_FOR_IT.where(_CURRENT.c.needs_person_since.is_(None))
+"""No person has to say which batch job is the right one."""
 _IS_OPEN = sa.and_(
     batch_job.c.batch_job_id.is_not(None),
     batch_job.c.settled_at.is_(None),

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
-from openeo_jobs.errors import BackendUnavailableError, DatabaseUnavailableError
+from openeo_jobs.errors import BackendUnavailableError, DatabaseUnavailableError, JobMovedError
 from openeo_jobs.jobs import Job
 from openeo_jobs.policy.submission import plan_starts
 from openeo_jobs.status import JobStatus
@@ -75,6 +75,9 @@ def keep_going(run: Run, do_round: Callable[[], None]) -> None:
             _sleep(run, run.settings.poll_sleep)
         except DatabaseUnavailableError as error:
             run.stopping.wait(trouble.tell(error).total_seconds())
+        except JobMovedError as error:
+            log.warning("%s; the next round takes it as it is then", error)
+            run.stopping.wait(run.settings.poll_sleep.total_seconds())
 
 
 def do_one_round(run: Run) -> None:

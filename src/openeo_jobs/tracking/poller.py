@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
 from openeo_jobs.backends.gateway import Gateway
 from openeo_jobs.jobs import Job, Observation
@@ -26,13 +29,13 @@ def ask(run: Run, backend_names: Collection[str]) -> None:
     """Ask these backends for every batch job that has not ended."""
     run.stats["track_statuses"] += 1
     for job in run.store.jobs.polled(backend_names, runner_id=run.runner_id):
-        run.ask("poll", job, _describe)
+        _ask(run, job)
 
 
 def ask_again(run: Run, jobs: Iterable[Job]) -> None:
     """Ask for batch jobs that have ended: what was said last may not be the last word."""
     for job in run.store.owners.take(run.runner_id, jobs):
-        run.ask("poll", job, _describe)
+        _ask(run, job)
 
 
 def record(run: Run, results: Sequence[Done]) -> None:
@@ -46,8 +49,8 @@ def record(run: Run, results: Sequence[Done]) -> None:
             run.stats["job describe"] += 1
             run.note_success(str(job.backend_name))
             steps.append(_step(run, job, done.value))
-            if done.value.status == JobStatus.RUNNING:
-                run.told_running[job.number] = at
+            if done.value.seen.status == JobStatus.RUNNING:
+                run.told_running[job.number] = done.value.asked_at
             continue
         if is_about_one_job(done.error):
             not_found.append(job)
@@ -61,12 +64,25 @@ def record(run: Run, results: Sequence[Done]) -> None:
     _tell(run, [step for step in steps if step.job not in moved])
 
 
-def _describe(gateway: Gateway, batch_job_id: str) -> Observation:
-    return gateway.get_batch_job(batch_job_id)
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a backend said of a batch job, and when it was asked: it may have taken long to say so."""
+
+    seen: Observation
+    asked_at: datetime
 
 
-def _step(run: Run, job: Job, seen: Observation) -> Step:
-    verdict = judge(job, seen.status, at=run.now(), grace=run.grace_on(str(job.backend_name)))
+def _ask(run: Run, job: Job) -> None:
+    run.ask("poll", job, partial(_describe, asked_at=run.now()))
+
+
+def _describe(gateway: Gateway, batch_job_id: str, *, asked_at: datetime) -> Answer:
+    return Answer(gateway.get_batch_job(batch_job_id), asked_at)
+
+
+def _step(run: Run, job: Job, answer: Answer) -> Step:
+    seen, grace = answer.seen, run.grace_on(str(job.backend_name))
+    verdict = judge(job, seen.status, at=run.now(), grace=grace, asked_at=answer.asked_at)
     if verdict.is_unknown_word:
         run.log_once(
             ("word", seen.status, job.status),
@@ -84,15 +100,17 @@ def _note_failure(run: Run, job: Job, error: Exception) -> None:
 
 
 def _note_titles(run: Run, results: Sequence[Done]) -> None:
-    """Notice, at the first batch job seen on a backend, whether titles come back as they were sent."""
-    known = {b.name: b.keeps_titles for b in run.store.backends.all()}
-    for done in results:
-        job: Job = done.subject
-        batch_job = job.attempt.batch_job if job.attempt else None
-        name = str(job.backend_name)
-        if done.error is None and batch_job and batch_job.tag and known.get(name) is None:
-            known[name] = batch_job.tag in (done.value.title or "")
-            run.store.backends.record_titles(name, keeps_titles=bool(known[name]))
+    """Notice that titles do not come back; that they do, only a listing can show."""
+    unknown = {one.name for one in run.store.backends.all() if one.keeps_titles is None}
+    for name in {str(done.subject.backend_name) for done in results if _lacks_tag(done)} & unknown:
+        run.store.backends.record_titles(name, keeps_titles=False)
+
+
+def _lacks_tag(done: Done) -> bool:
+    """Say whether a batch job came without the tag that it was created with."""
+    attempt = done.subject.attempt
+    tag = attempt.batch_job.tag if attempt and attempt.batch_job else None
+    return done.error is None and tag is not None and tag not in (done.value.seen.title or "")
 
 
 def _tell(run: Run, steps: Sequence[Step]) -> None:

@@ -78,6 +78,10 @@ class Run:
     listed: set[str] = field(default_factory=set)
     """The backends whose batch jobs this run has seen: nothing is created on others."""
     listing_failures: Counter[str] = field(default_factory=Counter)
+    looked_at: dict[str, datetime] = field(default_factory=dict)
+    """When the latest listing of each backend was asked for that has come."""
+    incomplete_since: dict[str, datetime] = field(default_factory=dict)
+    """Since when backends that answer have given no complete listing."""
     suspects: dict[str, Exception] = field(default_factory=dict)
     """The backends that seem not to be there, since they were last judged, and why."""
     silent: set[str] = field(default_factory=set)
