@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -54,10 +54,8 @@ class HookStatus(StrEnum):
 
 def is_complete(status: JobStatus, results_status: ResultsStatus | str | None) -> bool:
     """Say whether a row is complete: finished, and its results are on disk or not wanted."""
-    return status is JobStatus.FINISHED and results_status in (
-        ResultsStatus.DOWNLOADED,
-        ResultsStatus.NOT_WANTED,
-    )
+    settled = (ResultsStatus.DOWNLOADED, ResultsStatus.NOT_WANTED)
+    return status is JobStatus.FINISHED and results_status in settled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,7 +275,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """A process that works on the campaign, or did."""
+    """A process that works on the campaign, or did; one that is silent counts as alive for its `lease`."""
 
     uuid: str
     host: str
@@ -291,6 +289,7 @@ class Runner:
     heartbeat_at: datetime
     last_round_at: datetime | None = None
     ended_at: datetime | None = None
+    lease: timedelta = timedelta(seconds=120)
     id: int | None = None
 
     @property

@@ -96,6 +96,8 @@ class Run:
     """For how many rounds backends answered 5xx, and nothing else."""
     told_running: dict[int, datetime] = field(default_factory=dict)
     """When backends last said that rows run, by their numbers."""
+    has_checked_files: bool = False
+    """Whether results on disk were looked for since rows of another run may last have come here."""
     gap: Gap | None = None
     """The gap from which this run has come back, until that is told."""
     news_mark: int = 0
