@@ -248,7 +248,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """A backend as the database knows it. `parallel_jobs` is the cap that was given."""
+    """A backend as an account finds it. `parallel_jobs` was given; without `paused_account` all pause."""
 
     name: str
     url: str | None = None
@@ -257,6 +257,7 @@ class Backend:
     """How many jobs were active there when it refused one more, at `learned_at`."""
     learned_at: datetime | None = None
     paused_class: ErrorClass | None = None
+    paused_account: str | None = None
     paused_reason: str | None = None
     paused_remedy: str | None = None
     """The command that mends it, where there is one."""

@@ -70,6 +70,22 @@ backend = sa.Table(
     sa.CheckConstraint("parallel_jobs >= 0", name="parallel_jobs"),
 )
 
+account = sa.Table(
+    "account",  # what is about one account of a backend; what is about everybody there is in `backend`
+    metadata,
+    sa.Column("backend_id", sa.Integer, sa.ForeignKey("backend.id"), primary_key=True),
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("learned_cap", sa.Integer),
+    sa.Column("learned_at", Instant),
+    sa.Column("paused_class", sa.Text),
+    sa.Column("paused_reason", ForeignText),
+    sa.Column("paused_remedy", sa.Text),
+    sa.Column("paused_since", Instant),
+    sa.Column("retry_at", Instant),
+    sa.Column("is_polled", sa.Boolean, nullable=False, server_default="1"),
+    sa.Column("failures_in_a_row", sa.Integer, nullable=False, server_default="0"),
+)
+
 runner = sa.Table(
     "runner",
     metadata,
