@@ -128,7 +128,8 @@ def _is_over(job: Job) -> bool:
 def _explain(run: Run, jobs: Sequence[Job]) -> dict[int, str]:
     """Say why results were not fetched."""
     errors = run.store.assets.errors()
-    paused = {one.name: one.paused_reason for one in run.store.backends.all() if one.paused_reason}
+    backends = run.store.backends.all(runner_id=run.runner_id)
+    paused = {one.name: one.paused_reason for one in backends if one.paused_reason}
     unknown = "there is no connection to its backend"
     return {
         job.number: errors.get(job.number) or paused.get(str(job.backend_name)) or unknown for job in jobs

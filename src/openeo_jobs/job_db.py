@@ -26,7 +26,7 @@ from openeo_jobs.jobs import Job
 from openeo_jobs.policy.writing import Refusal
 from openeo_jobs.storage.store import JobStore, open_store_for_run
 from openeo_jobs.tables import dump_cells
-from openeo_jobs.tracking.runner import LEASE, make_judge
+from openeo_jobs.tracking.runner import make_hasty_judge
 
 log = logging.getLogger("openeo_jobs")
 
@@ -159,9 +159,7 @@ class SqlJobDatabase(JobDatabaseInterface):  # type: ignore[misc]
 
     def _connect(self) -> JobStore:
         if self._store is None:
-            self._store = open_store_for_run(
-                self.location.database, is_dead=make_judge(now=_now, lease=LEASE)
-            )
+            self._store = open_store_for_run(self.location.database, is_dead=make_hasty_judge(_now))
             weakref.finalize(self, self._store.close)
         return self._store
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -54,10 +54,8 @@ class HookStatus(StrEnum):
 
 def is_complete(status: JobStatus, results_status: ResultsStatus | str | None) -> bool:
     """Say whether a row is complete: finished, and its results are on disk or not wanted."""
-    return status is JobStatus.FINISHED and results_status in (
-        ResultsStatus.DOWNLOADED,
-        ResultsStatus.NOT_WANTED,
-    )
+    settled = (ResultsStatus.DOWNLOADED, ResultsStatus.NOT_WANTED)
+    return status is JobStatus.FINISHED and results_status in settled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +248,7 @@ class Listing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """A backend as the database knows it. `parallel_jobs` is the cap that was given."""
+    """A backend as an account finds it. `parallel_jobs` was given; without `paused_account` all pause."""
 
     name: str
     url: str | None = None
@@ -259,6 +257,7 @@ class Backend:
     """How many jobs were active there when it refused one more, at `learned_at`."""
     learned_at: datetime | None = None
     paused_class: ErrorClass | None = None
+    paused_account: str | None = None
     paused_reason: str | None = None
     paused_remedy: str | None = None
     """The command that mends it, where there is one."""
@@ -277,7 +276,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runner:
-    """A process that works on the campaign, or did."""
+    """A process that works on the campaign, or did; one that is silent counts as alive for its `lease`."""
 
     uuid: str
     host: str
@@ -291,6 +290,7 @@ class Runner:
     heartbeat_at: datetime
     last_round_at: datetime | None = None
     ended_at: datetime | None = None
+    lease: timedelta = timedelta(seconds=120)
     id: int | None = None
 
     @property

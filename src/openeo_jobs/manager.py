@@ -62,7 +62,7 @@ class MultiBackendJobManager:
       answer. Without it, a row whose create request got no clear answer waits for a person.
     - `grace`: how long listings of backends may lag.
     - `lost_after`: how long a batch job has to be unknown to its backend before its row is `lost`.
-    - `lease`: how long a runner that is not heard of counts as alive, where it cannot be proved dead.
+    - `lease`: how long this run counts as alive for others that do not hear of it and cannot prove it dead.
 
     What is downloaded, and how:
 

@@ -28,10 +28,11 @@ from openeo_jobs.jobs import Backend, Campaign
 from openeo_jobs.storage.store import JobStore, open_store_for_run
 from openeo_jobs.subclassing import overrides_round
 from openeo_jobs.tracking import loop, owners
+from openeo_jobs.tracking.listening import Listener
 from openeo_jobs.tracking.pool import Pool
 from openeo_jobs.tracking.presence import Clock, Presence
 from openeo_jobs.tracking.run import Run, Settings
-from openeo_jobs.tracking.runner import describe_command, make_judge, running
+from openeo_jobs.tracking.runner import describe_command, make_hasty_judge, make_judge, running
 from openeo_jobs.tracking.stopping import Stopper
 from openeo_jobs.user_code import ManagersCode, StartJob
 
@@ -64,10 +65,11 @@ def begin(manager: MultiBackendJobManager, call: Call) -> Iterator[Run]:
     if beginning.table is not None and manager._layout is not None:
         manager._layout.check(beginning.table.columns, (one.params for one in beginning.table.jobs))
     clock = Clock(now, lease=settings.lease)
-    judge = make_judge(now=clock.now, lease=settings.lease, watched_since=lambda: clock.back_since)
+    listener, hasty = Listener(), make_hasty_judge(clock.now)
+    judge = make_judge(listener.silence_of) if call.starts_jobs else hasty
     with (
-        open_store_for_run(location.database, is_dead=judge) as store,
-        running(store, is_dead=judge, clock=clock, lease=settings.lease) as presence,
+        open_store_for_run(location.database, is_dead=hasty) as store,
+        running(store, is_dead=judge, listener=listener, clock=clock, lease=settings.lease) as presence,
     ):
         campaign, mirror = begin_or_go_on(store, location, call.given, beginning, at=now())
         if manager._layout is not None:

@@ -65,7 +65,7 @@ def _register(store: JobStore) -> None:
     store.backends.record_facts("north", url="https://north.test", currency="credits")
     store.backends.record_titles("north", keeps_titles=True)
     store.backends.pause("south", kind=ErrorClass.AUTH, reason="401", at=NOW, retry_at=seconds(60))
-    store.backends.resume("south")
+    store.backends.resume(store.backends.one("south"))
     store.backends.all()
     store.campaigns.announce_mirror("jobs.csv", "h1", 1)
     store.campaigns.publish_mirror("jobs.csv", "h1", 1, lambda known: None)

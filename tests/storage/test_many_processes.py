@@ -35,7 +35,7 @@ def test_eight_processes_share_2000_rows_and_none_gets_one_twice(path: Path) -> 
     for number in range(1, 9):  # by plain SQL: a second runner that is alive would be refused
         run_sql(
             path,
-            "INSERT INTO runner VALUES (?, ?, 'h', 'b', 'n', 1, '', 'x', 'c', 'f', 'x', NULL, NULL)",
+            "INSERT INTO runner VALUES (?, ?, 'h', 'b', 'n', 1, '', 'x', 'c', 'f', 'x', NULL, NULL, 120)",
             number,
             str(number),
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from storage_tools import HEAD, is_dead, run_sql
 
+from openeo_jobs.jobs import Runner
 from openeo_jobs.storage import migrate
 from openeo_jobs.storage.store import open_store, open_store_for_run
 
@@ -100,9 +102,17 @@ def test_its_triggers_still_guard(older: Path) -> None:
 
 
 def test_costs_that_were_never_known_are_asked_for_once_more(older: Path) -> None:
+    asks_again = migrate.read_revision(older) >= "0009"
     ended = "ended_at = '2024-01-31T13:00:00.000Z', backend_status = 'finished'"
     run_sql(older, f"UPDATE attempt SET {ended}")
     migrate.upgrade(older, is_dead=is_dead)
     assert run_sql(older, "SELECT costs_not_before, costs_tries FROM attempt") == [
-        ("2024-01-31T13:00:00.000Z", 0)
+        (None if asks_again else "2024-01-31T13:00:00.000Z", 0)
     ]
+
+
+def test_a_runner_of_before_counts_as_alive_for_two_minutes(older: Path) -> None:
+    judged: list[Runner] = []
+    migrate.upgrade(older, is_dead=lambda runner: judged.append(runner) is None)
+    with open_store(older) as store:
+        assert [one.lease for one in (*judged, *store.runners.open())] == [timedelta(seconds=120)] * 2

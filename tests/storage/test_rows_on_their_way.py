@@ -103,7 +103,7 @@ def test_a_pause_that_is_prolonged_began_when_it_began(store: JobStore) -> None:
 
 def test_a_pause_ends(store: JobStore) -> None:
     store.backends.pause("north", kind=ErrorClass.AUTH, reason="401", at=NOW, retry_at=seconds(9))
-    store.backends.resume("north")
+    store.backends.resume(store.backends.one("north"))
 
     assert store.backends.all()[0] == Backend(name="north", failures_in_a_row=1)
     store.backends.forget_failures("north")

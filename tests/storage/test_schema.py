@@ -57,7 +57,7 @@ def test_tables_and_migrations_make_the_same_schema(tmp_path: Path) -> None:
 
     migrated = normalised_schema(tmp_path / "migrated.sqlite")
     assert normalised_schema(tmp_path / "tables.sqlite") == migrated
-    assert len(migrated) == 10 + 9
+    assert len(migrated) == 11 + 9
 
 
 def test_a_new_database_has_no_broken_reference(path: Path) -> None:

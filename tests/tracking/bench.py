@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +24,7 @@ from openeo_jobs.storage.store import JobStore, open_store_for_run
 from openeo_jobs.tables import NewJob, Table
 from openeo_jobs.testing import FakeGateway
 from openeo_jobs.tracking import loop
+from openeo_jobs.tracking.listening import Listener
 from openeo_jobs.tracking.pool import Pool, _run, _Task
 from openeo_jobs.tracking.presence import Clock, Presence
 from openeo_jobs.tracking.run import Run, Settings
@@ -74,6 +76,7 @@ class Bench:
     ) -> None:
         self.folder = folder
         self._instant = [datetime(2024, 1, 1, tzinfo=UTC)]
+        self._skew = timedelta(0)
         self.judge: Callable[[Runner], bool] = lambda other: True
         self.gateways = {name: FakeGateway(name) for name in backends}
         self.gateway = self.gateways["north"]
@@ -113,19 +116,21 @@ class Bench:
 
     @property
     def now(self) -> datetime:
-        """The time, for all that have joined."""
-        return self._instant[0]
+        """The time by the clock of this run; it passes for all that have joined."""
+        return self._instant[0] + self._skew
 
     @now.setter
     def now(self, at: datetime) -> None:
-        self._instant[0] = at
+        self._instant[0] = at - self._skew
 
-    def join(self, *, cap: int | None = None) -> Bench:
-        """Begin another run beside this one, on the same database and backends, with the same clock.
+    def join(self, *, cap: int | None = None, skew: float = 0, **settings: Any) -> Bench:
+        """Begin another run beside this one, on the same database and backends.
 
-        From now on nobody can prove anybody dead: only silence counts.
+        Its clock goes *skew* seconds before this one's. From now on nobody can prove anybody dead: only
+        silence counts.
         """
         other = copy.copy(self)
+        other._skew, other._settings = self._skew + timedelta(seconds=skew), self._settings | settings
         other.hooks, other.hook_calls, other._cap = dict(self.hooks), [], cap or self._cap
         self.judge, other.judge = self._is_silent, other._is_silent
         other.store = other._open()
@@ -199,8 +204,7 @@ class Bench:
 
     def _is_silent(self, other: Runner) -> bool:
         sighting = Sighting(boot_id="?", pid_namespace="?", process_started_at=None)
-        since = self.run.presence.clock.back_since
-        return is_dead(other, sighting, at=self.now, lease=self.run.settings.lease, watched_since=since)
+        return is_dead(other, sighting, silence=self._listener.silence_of(other))
 
     def _open(self) -> JobStore:
         path, empty = self.folder / "jobs.sqlite", self.folder.parent / "empty.sqlite"
@@ -220,9 +224,11 @@ class Bench:
         campaign = self.store.campaigns.load()
         assert campaign is not None
         tokens = itertools.count(100 * pid)
+        self._listener = Listener()
         presence = Presence(
             store=self.store,
-            runner=runner,
+            runner=replace(runner, lease=durations["lease"]),
+            listener=self._listener,
             clock=Clock(lambda: self.now, lease=durations["lease"]),
             is_dead=lambda other: self.judge(other),
         )

@@ -81,7 +81,7 @@ def test_one_listing_is_no_proof_however_late(bench: Bench) -> None:
 def test_two_listings_within_the_grace_are_no_proof(bench: Bench) -> None:
     bench.script = b.never_arrive
     bench.round()
-    bench.store.backends.resume("north")
+    bench.store.backends.resume(bench.store.backends.one("north"))
     for _ in range(5):
         bench.round(10)
     assert bench.status() is JobStatus.SUBMITTING
@@ -91,7 +91,7 @@ def test_a_listing_that_lags_shorter_than_the_grace_makes_no_duplicate(bench: Be
     bench.script = b.lose_the_answer
     bench.round()
     bench.gateway.batch_jobs["north-1"].is_listed = False
-    bench.store.backends.resume("north")
+    bench.store.backends.resume(bench.store.backends.one("north"))
     bench.round(60)
     bench.gateway.batch_jobs["north-1"].is_listed = True
     bench.round(80)

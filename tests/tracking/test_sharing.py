@@ -13,6 +13,7 @@ from bench import Bench, Crash, create, die_on_the_wire, never_arrive
 from openeo_jobs.jobs import Job
 from openeo_jobs.status import JobStatus
 from openeo_jobs.tracking import loop, poller, starter
+from openeo_jobs.tracking.owners import find_others
 from openeo_jobs.tracking.pool import Done
 
 LEASE = 120.0
@@ -39,8 +40,8 @@ def owners(bench: Bench) -> list[int | None]:
 
 def let_lease_pass(bench: Bench) -> None:
     """Let only this run do rounds until the other one counts as dead."""
-    for _ in range(2):
-        bench.round(LEASE * 0.7)
+    for _ in range(8):
+        bench.round(LEASE * 0.2)
 
 
 def finish_all(bench: Bench) -> None:
@@ -79,6 +80,15 @@ def test_rows_of_a_silent_run_go_to_the_other_in_the_middle_of_its_run(tmp_path:
     let_lease_pass(second)
     assert owners(second) == [second.run.runner_id] * 4
     assert "python x.py (pid 1 on here) is not there any more" in caplog.text
+
+
+def test_files_are_looked_for_again_when_rows_of_another_run_come(tmp_path: Path) -> None:
+    _, second = share(tmp_path)
+    second.run.has_checked_files = True
+    second.round(1)
+    assert second.run.has_checked_files
+    let_lease_pass(second)
+    assert not second.run.has_checked_files
 
 
 def test_a_run_that_ends_in_order_leaves_its_rows_to_the_other_at_once(tmp_path: Path) -> None:
@@ -211,6 +221,83 @@ def test_a_row_that_failed_is_retried_by_one_of_them(tmp_path: Path) -> None:
     for number in range(1, 5):
         history = [change.new for change in first.store.jobs.history(number)]
         assert history.count(JobStatus.NOT_STARTED) == 1
+
+
+# Who is silent
+
+
+def is_said_dead(caplog: pytest.LogCaptureFixture) -> bool:
+    return "not there any more" in caplog.text or "taken for dead" in caplog.text
+
+
+@pytest.mark.parametrize("skew", [-10 * LEASE, -1.5 * LEASE, 1.5 * LEASE, 10 * LEASE])
+def test_clocks_that_differ_make_nobody_dead(tmp_path: Path, caplog, skew: float) -> None:
+    first = Bench(tmp_path, rows=4, cap=2, lease=LEASE)
+    first.round()
+    second = first.join(cap=4, skew=skew)
+    before = owners(first)
+    for _ in range(10):
+        second.round(LEASE * 0.2)
+        first.round(LEASE * 0.2)
+        assert owners(first)[:2] == before[:2]
+    assert not is_said_dead(caplog)
+
+
+@pytest.mark.parametrize("skew", [-10 * LEASE, 10 * LEASE])
+def test_a_run_that_is_silent_is_noticed_by_one_whose_clock_differs(tmp_path: Path, skew: float) -> None:
+    first = Bench(tmp_path, rows=4, cap=2, lease=LEASE)
+    first.round()
+    second = first.join(cap=4, skew=skew)
+    for _ in range(5):
+        second.round(LEASE * 0.2)
+    assert owners(second)[:2] == [first.run.runner_id] * 2
+    second.round(LEASE * 0.2)
+    second.round(LEASE * 0.2)
+    assert owners(second) == [second.run.runner_id] * 4
+
+
+def test_a_database_that_nobody_could_write_to_makes_nobody_dead(tmp_path: Path, caplog) -> None:
+    first, second = share(tmp_path)
+    before = owners(first)
+    for _ in range(40):
+        second.now += LEASE_LENGTH / 4
+        second.run.now()  # as the heartbeat reads it before it waits for the database
+    second.round()
+    assert owners(second) == before
+    first.round()
+    assert not is_said_dead(caplog)
+
+
+@pytest.mark.parametrize(("its_own", "of_the_other"), [(LEASE, 10 * LEASE), (10 * LEASE, LEASE)])
+def test_a_run_is_given_its_own_lease(tmp_path: Path, its_own: float, of_the_other: float) -> None:
+    first = Bench(tmp_path, rows=4, cap=2, lease=its_own)
+    first.round()
+    second = first.join(cap=4, lease=of_the_other)
+    for share_of_lease in (0.2, 0.4, 0.6, 0.8, 1.0):
+        second.round(its_own * 0.2)
+        assert owners(second)[:2] == [first.run.runner_id] * 2, share_of_lease
+    second.round(its_own * 0.2)
+    second.round(its_own * 0.2)
+    assert owners(second) == [second.run.runner_id] * 4
+
+
+def test_a_run_that_seems_silent_at_first_sight_is_given_a_lease_and_that_is_told_once(
+    tmp_path: Path, caplog
+) -> None:
+    first = Bench(tmp_path, rows=4, cap=2, lease=LEASE)
+    first.round()
+    first.now += LEASE_LENGTH * 100
+    second = first.join(cap=4)
+    second.round()
+    second.round(1)
+    told = (
+        "python x.py (pid 1 on here) was last heard of 3 h 20 min ago; its rows are taken over if it is not"
+    )
+    assert caplog.text.count(told) == 1
+    assert find_others(second.run) == []
+    first.round(1)
+    second.round(1)
+    assert [one.id for one in find_others(second.run)] == [first.run.runner_id]
 
 
 # Coming back after a gap

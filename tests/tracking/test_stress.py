@@ -299,6 +299,22 @@ def test_a_file_that_is_replaced_stops_the_run_and_stays_as_it_is(
     assert len(bench.gateway.batch_jobs) == 4
 
 
+def test_a_share_that_is_mounted_anew_is_the_same(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mount gets another device number then, and its files keep their inodes."""
+    bench.round()
+    look = Path.stat
+
+    def look_anew(path: Path, **options: bool) -> os.stat_result:
+        found = look(path, **options)
+        return os.stat_result((found[0], found[1], found[2] + 1, *found[3:]))
+
+    monkeypatch.setattr(Path, "stat", look_anew)
+    bench.round(10)
+    bench.store.close()  # what is connected to anew, too
+    bench.round(10)
+    assert len(bench.gateway.batch_jobs) == 4
+
+
 def back_up(path: Path, copy: Path) -> None:
     with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)

@@ -8,7 +8,7 @@ from openeo_jobs.cli.campaigns import find_place, read_clock
 from openeo_jobs.cli.console import tell
 from openeo_jobs.errors import DatabaseError
 from openeo_jobs.storage import migrate
-from openeo_jobs.tracking.runner import LEASE, make_judge
+from openeo_jobs.tracking.runner import make_hasty_judge
 
 
 def run(given: Namespace) -> int:
@@ -16,7 +16,7 @@ def run(given: Namespace) -> int:
     database = find_place(given).database
     if not database.exists():
         raise DatabaseError(f"{database} does not exist; a run makes it")
-    backup = migrate.upgrade(database, is_dead=make_judge(now=read_clock, lease=LEASE))
+    backup = migrate.upgrade(database, is_dead=make_hasty_judge(read_clock))
     if backup is None:
         tell([f"{database} is up to date; nothing was to do."])
     else:

@@ -82,6 +82,11 @@ def pauses_backend(error: BaseException) -> bool:
     return kind in _OF_THE_BACKEND
 
 
+def is_about_account(kind: ErrorClass) -> bool:
+    """Say whether a failure of this kind is about who asks, and not about everybody on a backend."""
+    return kind in (ErrorClass.AUTH, ErrorClass.PAYMENT, ErrorClass.LIMIT)
+
+
 def stops_polling(error: BaseException) -> bool:
     """Say whether a backend that pauses for *error* is not even asked for statuses: away, or overrun."""
     if isinstance(error, BackendError) and error.http_status == 429:

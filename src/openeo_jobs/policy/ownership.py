@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from openeo_jobs.jobs import Runner
 
@@ -20,24 +20,15 @@ class Sighting:
     """False where this process may not look at that one."""
 
 
-def is_dead(
-    runner: Runner,
-    sighting: Sighting,
-    *,
-    at: datetime,
-    lease: timedelta,
-    watched_since: datetime | None = None,
-) -> bool:
-    """Say whether *runner* has ended, is proved dead, or has not been heard of for longer than *lease*.
+def is_dead(runner: Runner, sighting: Sighting, *, silence: timedelta) -> bool:
+    """Say whether *runner* has ended, is proved dead, or has been silent for longer than its own lease.
 
     Proof needs the same boot of the same machine and the same pid namespace: then its process is gone, or
-    another process has its pid. Silence counts only since *watched_since*, if that is given: what kept the
-    judge from acting (sleep, a file that was locked) may have kept the other one as well.
+    another process has its pid.
     """
     if runner.ended_at is not None or is_proved_dead(runner, sighting):
         return True
-    silent_since = runner.heartbeat_at if watched_since is None else max(runner.heartbeat_at, watched_since)
-    return at - silent_since > lease
+    return silence > runner.lease
 
 
 def is_proved_dead(runner: Runner, sighting: Sighting) -> bool:
@@ -46,4 +37,6 @@ def is_proved_dead(runner: Runner, sighting: Sighting) -> bool:
         return False
     if not sighting.can_see:
         return False
-    return sighting.process_started_at != runner.process_started_at
+    if sighting.process_started_at is None:
+        return True
+    return runner.process_started_at not in ("", sighting.process_started_at)

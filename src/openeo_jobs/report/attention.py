@@ -25,6 +25,11 @@ def list_needs(overview: Overview, *, groups: int, commands: Commands, now: date
         *(wrap(stranded.describe(), width=_WIDTH) for stranded in overview.stranded),
         *(_tripped(backends, commands, now) for backends in _by_fuse(overview)),
         *(_paused(report.backend, now) for report in overview.backends if report.backend.paused_class),
+        *(
+            _paused(one, now, whose=f" for account {one.paused_account}")
+            for report in overview.backends
+            for one in report.paused_accounts
+        ),
         *(_refusal(rows, text) for rows, text in _by_text(overview.cancel_errors)),
         *(_hook(rows, text, commands) for rows, text in _by_text(overview.hook_errors)),
         *(_download(rows, text) for rows, text in _by_text(overview.download_errors)),
@@ -81,10 +86,10 @@ def _tripped(backends: list[Backend], commands: Commands, now: datetime) -> list
     return [*wrap(text, width=_WIDTH), f"> {commands.failures()}"]
 
 
-def _paused(backend: Backend, now: datetime) -> list[str]:
+def _paused(backend: Backend, now: datetime, *, whose: str = "") -> list[str]:
     since = f" since {format_instant(backend.paused_since, now=now)}" if backend.paused_since else ""
     again = f"; tried again {format_instant(backend.retry_at, now=now)}" if backend.retry_at else ""
-    text = f"{backend.name} paused{since}{again}; its rows wait, none fails: {backend.paused_reason}"
+    text = f"{backend.name} paused{whose}{since}{again}; its rows wait, none fails: {backend.paused_reason}"
     return [*wrap(text, width=_WIDTH), *([f"> {backend.paused_remedy}"] if backend.paused_remedy else [])]
 
 

@@ -9,7 +9,8 @@
 - `files`: `number` and `size` (bytes) of the results on disk
 - `backends`: a list of `name`, `url`, `parallel_jobs`, `slots_held`, `statuses`, `rows`, `complete`,
   `failed`, `attempts`, `mean_run_seconds`, `paused` (null, or `reason`, `remedy` (null, or the
-  command to type), `class`, `since`, `retry_at`),
+  command to type), `class`, `since`, `retry_at`), `paused_accounts` (where several accounts are known: a list
+  of the same, each with its `account`),
   `learned_cap` (null, or what it took when it last refused one more), `fuse` (null, or `reason`, `since`)
 - `costs`: a list of `backend_name`, `currency`, `total`, `failed` (in failed attempts), `attempts`, `rows`,
   `unknown` (attempts that have ended without their costs being known)
@@ -98,6 +99,7 @@ def _backend(report: BackendReport) -> Document:
         "attempts": report.attempts,
         "mean_run_seconds": report.mean_run_seconds,
         "paused": _pause(report.backend) if report.backend.paused_class else None,
+        "paused_accounts": [{"account": one.paused_account, **_pause(one)} for one in report.paused_accounts],
         "learned_cap": report.backend.learned_cap,
         "fuse": _fuse(report.backend) if report.backend.fuse_reason else None,
     }

@@ -1,4 +1,4 @@
-"""The backends: their caps, and their pauses."""
+"""The backends: their caps, and their pauses, which are everybody's there, or one account's."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from openeo_jobs.jobs import Backend, ErrorClass
+from openeo_jobs.policy.failures import is_about_account
 from openeo_jobs.status import STARTED
+from openeo_jobs.storage.accounts import Place, place_for, place_of, select_backends
 from openeo_jobs.storage.claims import count_held
 from openeo_jobs.storage.database import Database
-from openeo_jobs.storage.rows import backend_from
 from openeo_jobs.storage.schema import attempt, backend, batch_job
 
 
 class Backends:
-    """Table `backend`."""
+    """Tables `backend` and `account`: what is about everybody, and what is about one account."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,16 +34,14 @@ class Backends:
                 else:
                     connection.execute(sa.insert(backend).values(name=each.name, **values))
 
-    def all(self) -> list[Backend]:
-        """Return every backend, in the order in which they were first registered."""
+    def all(self, *, runner_id: int | None = None) -> list[Backend]:
+        """Return every backend as the runner's account finds it, in the order of their registration."""
         with self._database.reading() as connection:
-            rows = connection.execute(sa.select(backend).order_by(backend.c.id)).all()
-        return [backend_from(row) for row in rows]
+            return select_backends(connection, runner_id=runner_id)
 
-    def one(self, name: str) -> Backend:
-        """Return the backend with this name, which has to be registered."""
-        with self._database.reading() as connection:
-            return backend_from(connection.execute(sa.select(backend).where(backend.c.name == name)).one())
+    def one(self, name: str, *, runner_id: int | None = None) -> Backend:
+        """Return the backend with this name, which has to be registered, as the runner's account finds it."""
+        return next(known for known in self.all(runner_id=runner_id) if known.name == name)
 
     def pause(
         self,
@@ -55,10 +54,12 @@ class Backends:
         retry_at: datetime,
         is_polled: bool = True,
         failures_in_a_row: int = 1,
+        runner_id: int | None = None,
     ) -> bool:
         """Let a backend rest until *retry_at*; return whether it was not paused before.
 
-        *remedy* is the command that mends what it is paused for, if there is one.
+        It rests for the runner's account only, if that is known, where *kind* is about an account. *remedy*
+        is the command that mends what it is paused for, if there is one.
         """
         values = {
             "paused_class": kind,
@@ -69,34 +70,36 @@ class Backends:
             "failures_in_a_row": failures_in_a_row,
         }
         with self._database.writing() as connection:
-            since = connection.execute(
-                sa.select(backend.c.paused_since).where(backend.c.name == name)
-            ).scalar()
-            connection.execute(
-                sa.update(backend).where(backend.c.name == name).values(paused_since=since or at, **values)
-            )
+            table, its = place_for(connection, name, runner_id if is_about_account(kind) else None)
+            since = connection.execute(sa.select(table.c.paused_since).where(its)).scalar()
+            connection.execute(sa.update(table).where(its).values(paused_since=since or at, **values))
         return since is None
 
-    def resume(self, name: str) -> None:
-        """End the pause of a backend; its failures are forgotten once it does what it is asked for."""
-        nothing = dict.fromkeys(
-            ("paused_class", "paused_reason", "paused_remedy", "paused_since", "retry_at")
-        )
-        self._set(name, is_polled=True, **nothing)
+    def resume(self, known: Backend) -> None:
+        """End the pause that a backend was found in; its failures are forgotten once it does something."""
+        with self._database.writing() as connection:
+            _resume(connection, place_of(known))
 
-    def forget_failures(self, name: str) -> None:
-        """Store that a backend did what it was asked for, without a pause in between."""
-        self._set(name, failures_in_a_row=0)
+    def forget_dead_login(self, name: str) -> None:
+        """End the pause of a backend for a login of nobody knows whom: there is one that is known."""
+        with self._database.writing() as connection:
+            is_its = sa.and_(backend.c.name == name, backend.c.paused_class == ErrorClass.AUTH)
+            _resume(connection, (backend, is_its))
+
+    def forget_failures(self, name: str, *, runner_id: int | None = None) -> None:
+        """Store that a backend did what the runner asked it for, without a pause in between."""
+        with self._database.writing() as connection:
+            for table, its in (place_for(connection, name, one) for one in (None, runner_id)):
+                connection.execute(sa.update(table).where(its).values(failures_in_a_row=0))
 
     def learn_cap(self, name: str, *, runner_id: int, at: datetime) -> int:
-        """Store that a backend takes no more than what the runner's account has active there, at least 1.
+        """Store that a backend takes no more of the runner's account than what is active there, at least 1.
 
         Return how many."""
         with self._database.writing() as connection:
             cap = max(1, count_held(connection, STARTED, runner_id=runner_id).get(name, 0))
-            connection.execute(
-                sa.update(backend).where(backend.c.name == name).values(learned_cap=cap, learned_at=at)
-            )
+            table, its = place_for(connection, name, runner_id)
+            connection.execute(sa.update(table).where(its).values(learned_cap=cap, learned_at=at))
         return cap
 
     def record_fuse(self, name: str, reason: str | None, *, at: datetime) -> None:
@@ -135,6 +138,12 @@ class Backends:
     def _set(self, name: str, **values: Any) -> None:
         with self._database.writing() as connection:
             connection.execute(sa.update(backend).where(backend.c.name == name).values(values))
+
+
+def _resume(connection: sa.Connection, place: Place) -> None:
+    table, its = place
+    nothing = dict.fromkeys(("paused_class", "paused_reason", "paused_remedy", "paused_since", "retry_at"))
+    connection.execute(sa.update(table).where(its).values(is_polled=True, **nothing))
 
 
 def ensure_backends(connection: sa.Connection, names: Iterable[str]) -> dict[str, int]:

@@ -59,11 +59,11 @@ _WITNESSES = sa.select(
 )
 
 
-def _identify(path: Path) -> tuple[int, int] | None:
+def _identify(path: Path) -> int | None:
+    """Return what stays of a file's identity: its device has another number when a share is mounted anew."""
     try:
-        found = path.stat()
+        return path.stat().st_ino
     except FileNotFoundError:
         return None
     except OSError as error:
         raise DatabaseUnavailableError(f"{path} cannot be looked at for now: {error}") from error
-    return found.st_dev, found.st_ino

@@ -126,7 +126,9 @@ def _stored_columns(connection: sa.Connection) -> list[Column]:
 
 def _refuse_live_runners(path: Path, is_dead: Callable[[Runner], bool]) -> None:
     with closing(Database(path)) as database, database.reading() as connection:
-        rows = connection.execute(sa.select(runner).where(runner.c.ended_at.is_(None))).all()
+        there = {column["name"] for column in sa.inspect(connection).get_columns(runner.name)}
+        columns = [column for column in runner.c if column.name in there]
+        rows = connection.execute(sa.select(*columns).where(runner.c.ended_at.is_(None))).all()
     for found in map(runner_from, rows):
         if not is_dead(found):
             raise CampaignInUseError(

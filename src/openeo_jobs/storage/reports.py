@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from openeo_jobs.assets import AssetState
 from openeo_jobs.jobs import Backend, HookStatus, Outcome, ResultsStatus, Runner, is_complete
 from openeo_jobs.status import FAILED, JobStatus
+from openeo_jobs.storage.accounts import select_backends, select_paused
 from openeo_jobs.storage.assets import select_expiring
 from openeo_jobs.storage.cancellations import is_canceling
 from openeo_jobs.storage.claims import count_held
@@ -21,7 +22,7 @@ from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.hooks import count_by_hook, has_failed, is_hook_awaited
 from openeo_jobs.storage.logins import Stranded, select_stranded
 from openeo_jobs.storage.orphans import Orphan, select_open
-from openeo_jobs.storage.rows import backend_from, runner_from
+from openeo_jobs.storage.rows import runner_from
 from openeo_jobs.storage.runners import find_open, is_run
 from openeo_jobs.storage.schema import asset, attempt, backend, batch_job, campaign, job, runner
 
@@ -54,6 +55,8 @@ class BackendReport:
     failed: int
     attempts: int
     mean_run_seconds: float | None
+    paused_accounts: Sequence[Backend] = ()
+    """As those accounts find it that are paused, where several are known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +231,7 @@ def _unsettled(connection: sa.Connection) -> int:
 
 
 def _backends(connection: sa.Connection) -> list[BackendReport]:
-    backends = [backend_from(row) for row in connection.execute(sa.select(backend).order_by(backend.c.id))]
+    backends, paused = select_backends(connection), select_paused(connection)
     rows = connection.execute(
         sa.select(backend.c.name, job.c.status, job.c.results_status, is_hook_awaited(), sa.func.count())
         .select_from(job)
@@ -247,6 +250,7 @@ def _backends(connection: sa.Connection) -> list[BackendReport]:
     return [
         _backend_report(
             one,
+            paused.get(one.name, ()),
             [row[1:] for row in rows if row[0] == one.name],
             held.get(one.name, 0),
             *by_name.get(one.name, (0, None)),
@@ -267,7 +271,12 @@ def _run_seconds() -> sa.ColumnElement[float]:
 
 
 def _backend_report(
-    one: Backend, rows: Sequence[Any], slots_held: int, attempts: int, mean_run_seconds: float | None
+    one: Backend,
+    paused_accounts: Sequence[Backend],
+    rows: Sequence[Any],
+    slots_held: int,
+    attempts: int,
+    mean_run_seconds: float | None,
 ) -> BackendReport:
     by_status: Counter[JobStatus] = Counter()
     complete = 0
@@ -276,6 +285,7 @@ def _backend_report(
         complete += count if is_complete(JobStatus(status), results) and not is_awaited else 0
     return BackendReport(
         backend=one,
+        paused_accounts=paused_accounts,
         by_status=dict(by_status),
         slots_held=slots_held,
         rows=sum(by_status.values()),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Any
-
 import sqlalchemy as sa
+
+from openeo_jobs.storage.column_types import ForeignText, Instant, Seconds
 
 APPLICATION_ID = 0x6F656A62
 """Bytes 68 to 71 of the file: "oejb"."""
@@ -19,40 +18,6 @@ metadata = sa.MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
-
-
-class Instant(sa.types.TypeDecorator[datetime]):
-    """An instant in UTC: aware in Python, ISO-8601 with `Z` and milliseconds in SQLite."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> str | None:
-        """Write an aware datetime."""
-        return None if value is None else to_text(value)
-
-    def process_result_value(self, value: Any | None, dialect: sa.Dialect) -> datetime | None:
-        """Read it back, aware; what SQLite's own functions wrote without a zone is UTC."""
-        if value is None:
-            return None
-        instant = datetime.fromisoformat(value)
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-
-
-class ForeignText(sa.types.TypeDecorator[str]):
-    """Text from elsewhere (errors, backends): what UTF-8 cannot hold is written with backslashes."""
-
-    impl = sa.Text
-    cache_ok = True
-
-    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
-        """Write it so that the database can hold it."""
-        return None if value is None else value.encode("utf-8", "backslashreplace").decode()
-
-
-def to_text(instant: datetime) -> str:
-    """Return *instant* as the database keeps it: `2024-01-31T12:00:00.000Z`."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _words(column: str, *words: str) -> str:
@@ -105,6 +70,22 @@ backend = sa.Table(
     sa.CheckConstraint("parallel_jobs >= 0", name="parallel_jobs"),
 )
 
+account = sa.Table(
+    "account",  # what is about one account of a backend; what is about everybody there is in `backend`
+    metadata,
+    sa.Column("backend_id", sa.Integer, sa.ForeignKey("backend.id"), primary_key=True),
+    sa.Column("account", sa.Text, primary_key=True),
+    sa.Column("learned_cap", sa.Integer),
+    sa.Column("learned_at", Instant),
+    sa.Column("paused_class", sa.Text),
+    sa.Column("paused_reason", ForeignText),
+    sa.Column("paused_remedy", sa.Text),
+    sa.Column("paused_since", Instant),
+    sa.Column("retry_at", Instant),
+    sa.Column("is_polled", sa.Boolean, nullable=False, server_default="1"),
+    sa.Column("failures_in_a_row", sa.Integer, nullable=False, server_default="0"),
+)
+
 runner = sa.Table(
     "runner",
     metadata,
@@ -121,6 +102,7 @@ runner = sa.Table(
     sa.Column("heartbeat_at", Instant, nullable=False),
     sa.Column("last_round_at", Instant),
     sa.Column("ended_at", Instant),
+    sa.Column("lease", Seconds, nullable=False, server_default="120"),
 )
 
 login = sa.Table(

@@ -36,6 +36,8 @@ def record(run: Run, backend_name: str, connected: Connected) -> None:
     """Store as whom this run is logged in; rows of an account that it is no more are let go."""
     if connected.dead_login is not None:
         return
+    if connected.account is not None:
+        run.store.backends.forget_dead_login(backend_name)
     let_go = run.store.logins.record(run.runner_id, backend_name, connected.account)
     if let_go:
         log.warning("%s: another login now; %d rows of the account before are let go", backend_name, let_go)

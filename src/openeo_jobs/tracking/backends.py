@@ -99,7 +99,7 @@ def judge(run: Run) -> None:
         if backend.paused_since is None and name in run.answered:
             run.renewed.discard(name)
             if backend.failures_in_a_row:
-                run.store.backends.forget_failures(name)
+                run.store.backends.forget_failures(name, runner_id=run.runner_id)
     run.answered.clear()
 
 
@@ -110,7 +110,7 @@ def resume(run: Run) -> None:
             continue
         if name in run.gateways and name not in run.silent | run.dead_logins:
             log.info("%s back after %s", name, say_length(run.now() - backend.paused_since))
-            run.store.backends.resume(name)
+            run.store.backends.resume(backend)
 
 
 def find_polled(run: Run) -> list[str]:
@@ -147,7 +147,7 @@ def _as_connect_error(error: Exception) -> BackendError:
 
 
 def _registered(run: Run) -> dict[str, Backend]:
-    return {b.name: b for b in run.store.backends.all() if b.name in run.caps}
+    return {b.name: b for b in run.store.backends.all(runner_id=run.runner_id) if b.name in run.caps}
 
 
 def _is_here(run: Run, name: str) -> bool:

@@ -61,13 +61,13 @@ def keep_going(run: Run, do_round: Callable[[], None]) -> None:
 
     *do_round* does one: `do_one_round`, and what the caller puts around it.
     """
-    has_checked, trouble = False, Trouble(run)
+    trouble = Trouble(run)
     while not run.stopping.is_set():
         try:
             do_round()
-            if not has_checked:  # what the logins of this run can reach is known by now
+            if not run.has_checked_files:  # what the logins of this run can reach is known by now
                 downloader.check_files(run)
-                has_checked = True
+                run.has_checked_files = True
             trouble.end()
             run.stats["run_jobs loop"] += 1
             if not work_left(run):

@@ -10,13 +10,21 @@ from openeo_jobs.tracking.run import Run, log, say_length
 
 def share(run: Run) -> None:
     """Say that this run is there, and notice who is not any more."""
-    if not run.store.runners.record_round(run.runner_id, at=run.now()):
+    if not run.presence.record_round():
         run.presence.begin()
-        run.store.runners.record_round(run.runner_id, at=run.now())
+        run.presence.record_round()
         log.warning("this run was taken for dead, and its rows were taken over; it goes on with what is left")
     presence = run.presence
     for runner in run.store.runners.bury(run.runner_id, is_dead=presence.is_dead, at=run.now()):
         log.warning("%s is not there any more; its rows are taken over", describe(runner))
+        run.has_checked_files = False
+    for runner in run.store.runners.open():
+        if runner.id != run.runner_id and _is_doubtful(run, runner):
+            run.log_once(
+                ("doubtful", runner.uuid),
+                "%s was last heard of %s ago; its rows are taken over if it is not heard of in %s",
+                *(describe(runner), say_length(run.now() - runner.heartbeat_at), say_length(runner.lease)),
+            )
 
 
 def take_over(run: Run) -> None:
@@ -31,7 +39,12 @@ def take_over(run: Run) -> None:
 def find_others(run: Run) -> list[Runner]:
     """Return the other runs of the campaign that are alive."""
     others = [one for one in run.store.runners.open() if one.id != run.runner_id]
-    return [one for one in others if not run.presence.is_dead(one)]
+    return [one for one in others if not run.presence.is_dead(one) and not _is_doubtful(run, one)]
+
+
+def _is_doubtful(run: Run, runner: Runner) -> bool:
+    """Say whether a runner seems dead by the times in the database, and was not heard of yet by this run."""
+    return run.now() - runner.heartbeat_at > runner.lease and not run.presence.listener.has_heard(runner)
 
 
 def describe(runner: Runner) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from openeo_jobs.jobs import Runner
 from openeo_jobs.policy.returning import Gap, find_gap
 from openeo_jobs.storage.store import JobStore
+from openeo_jobs.tracking.listening import Listener
 
 
 class Clock:
@@ -26,8 +27,6 @@ class Clock:
         self._lock = threading.Lock()
         self._last = read()
         self._gap: Gap | None = None
-        self.back_since: datetime | None = None
-        """The end of the latest gap; None: there was none."""
 
     def now(self) -> datetime:
         """Return the time."""
@@ -35,7 +34,7 @@ class Clock:
             at = self._read()
             gap = find_gap(self._last, at, lease=self._lease)
             if gap is not None:
-                self._gap, self.back_since = gap, at
+                self._gap = gap
             self._last = max(self._last, at)
             return at
 
@@ -58,6 +57,7 @@ class Presence:
     runner: Runner
     clock: Clock
     is_dead: Callable[[Runner], bool]
+    listener: Listener = field(default_factory=Listener)
     runner_id: int = 0
 
     def begin(self) -> None:
@@ -71,6 +71,13 @@ class Presence:
     def beat(self) -> None:
         """Say that the runner is alive."""
         self.store.runners.beat(self.runner_id, at=self.clock.now())
+        self.listener.note_write(at=self.clock.now())
+
+    def record_round(self) -> bool:
+        """Say that the runner does a round; return False if it was taken for dead meanwhile."""
+        is_open = self.store.runners.record_round(self.runner_id, at=self.clock.now())
+        self.listener.note_write(at=self.clock.now())
+        return is_open
 
     def end(self) -> None:
         """Say that the runner has ended."""

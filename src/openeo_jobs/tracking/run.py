@@ -100,6 +100,8 @@ class Run:
     """For how many rounds backends answered 5xx, and nothing else."""
     told_running: dict[int, datetime] = field(default_factory=dict)
     """When backends last said that rows run, by their numbers."""
+    has_checked_files: bool = False
+    """Whether results on disk were looked for since rows of another run may last have come here."""
     gap: Gap | None = None
     """The gap from which this run has come back, until that is told."""
     news_mark: int = 0
@@ -161,6 +163,10 @@ class Run:
             function=lambda: function(gateway, batch_job_id),
         )
 
+    def find_backend(self, name: str) -> Backend:
+        """Return a backend as the account of this run finds it."""
+        return self.store.backends.one(name, runner_id=self.runner_id)
+
     def pause(self, backend_name: str, error: Exception) -> datetime | None:
         """Let a backend rest if *error* is about the backend as a whole; return until when.
 
@@ -168,7 +174,7 @@ class Run:
         """
         if not pauses_backend(error):
             return None
-        known, at = self.store.backends.one(backend_name), self.now()
+        known, at = self.find_backend(backend_name), self.now()
         if classify(error) is ErrorClass.AUTH:
             return self._pause_login(known, error, at=at)
         return self._pause(known, error, at=at)
@@ -223,6 +229,7 @@ class Run:
             retry_at=retry_at,
             is_polled=not stops_polling(error),
             failures_in_a_row=in_a_row,
+            runner_id=self.runner_id,
         )
         self.stats["backend paused"] += is_new
 
@@ -257,9 +264,9 @@ class Run:
     def note_creation(self, backend_name: str) -> None:
         """Remember that a backend has created or started something: failures before that are not in a row."""
         self.note_success(backend_name)
-        known = self.store.backends.one(backend_name)
+        known = self.find_backend(backend_name)
         if known.failures_in_a_row and known.paused_since is None:  # else it was asked before it failed
-            self.store.backends.forget_failures(backend_name)
+            self.store.backends.forget_failures(backend_name, runner_id=self.runner_id)
 
     def _pause_length(self, error: Exception, in_a_row: int) -> timedelta:
         return pause_length(

@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,11 +21,8 @@ from openeo_jobs.errors import DatabaseError
 from openeo_jobs.jobs import Runner
 from openeo_jobs.policy.ownership import Sighting, is_dead
 from openeo_jobs.storage.store import JobStore
+from openeo_jobs.tracking.listening import BEATS_PER_LEASE, Listener
 from openeo_jobs.tracking.presence import Clock, Presence
-
-BEATS_PER_LEASE = 4
-LEASE = timedelta(seconds=120)
-"""How long a runner that is not heard of counts as alive, for who does not run the campaign."""
 
 
 def describe_runner(*, at: datetime) -> Runner:
@@ -35,7 +33,7 @@ def describe_runner(*, at: datetime) -> Runner:
         boot_id=_boot_id(),
         pid_namespace=_pid_namespace(),
         pid=os.getpid(),
-        process_started_at=_process_started_at(os.getpid()) or "",
+        process_started_at=_own_start(),
         started_at=at,
         command=_command(),
         folder=str(Path.cwd()),
@@ -48,16 +46,8 @@ def describe_command() -> str:
     return f"cd {shlex.quote(str(Path.cwd()))} && {_command()}"
 
 
-def make_judge(
-    *,
-    now: Callable[[], datetime],
-    lease: timedelta,
-    watched_since: Callable[[], datetime | None] = lambda: None,
-) -> Callable[[Runner], bool]:
-    """Return a judge that says whether a runner is dead, as seen from this process.
-
-    *watched_since* returns since when this process has been able to watch; None: silence counts as it is.
-    """
+def make_judge(silence_of: Callable[[Runner], timedelta]) -> Callable[[Runner], bool]:
+    """Return a judge that says whether a runner is dead, as seen from this process."""
 
     def judge(runner: Runner) -> bool:
         try:
@@ -70,23 +60,37 @@ def make_judge(
             process_started_at=started_at,
             can_see=can_see,
         )
-        return is_dead(runner, sighting, at=now(), lease=lease, watched_since=watched_since())
+        return is_dead(runner, sighting, silence=silence_of(runner))
 
     return judge
 
 
+def make_hasty_judge(now: Callable[[], datetime]) -> Callable[[Runner], bool]:
+    """Return a judge for who looks once, and cannot wait for a heartbeat to change.
+
+    All that it has are the times in the database: where clocks differ by more than a lease, it errs.
+    """
+    return make_judge(lambda runner: now() - runner.heartbeat_at)
+
+
 def find_alive(runners: Iterable[Runner], *, now: Callable[[], datetime]) -> list[Runner]:
-    """Return those of *runners* that nobody can prove dead, as a command sees them."""
-    is_dead = make_judge(now=now, lease=LEASE)
+    """Return those of *runners* that seem to be alive, to who looks once."""
+    is_dead = make_hasty_judge(now)
     return [runner for runner in runners if not is_dead(runner)]
 
 
 @contextmanager
 def running(
-    store: JobStore, *, is_dead: Callable[[Runner], bool], clock: Clock, lease: timedelta
+    store: JobStore,
+    *,
+    is_dead: Callable[[Runner], bool],
+    listener: Listener,
+    clock: Clock,
+    lease: timedelta,
 ) -> Iterator[Presence]:
     """Be a runner of the campaign: registered, with a heartbeat every quarter of a lease."""
-    presence = Presence(store=store, runner=describe_runner(at=clock.now()), clock=clock, is_dead=is_dead)
+    me = replace(describe_runner(at=clock.now()), lease=lease)
+    presence = Presence(store=store, runner=me, clock=clock, is_dead=is_dead, listener=listener)
     presence.begin()
     ended = threading.Event()
     thread = threading.Thread(
@@ -133,6 +137,13 @@ def _pid_namespace() -> str:
         return ""
 
 
+def _own_start() -> str:
+    """Return when this process started; nothing where it is not in /proc, as that is of another namespace."""
+    with suppress(PermissionError):
+        return _process_started_at(os.getpid()) or ""
+    return ""
+
+
 def _process_started_at(pid: int) -> str | None:
     """Return when the process of *pid* started, as text that equals only itself; None: no such process."""
     if Path("/proc/self/stat").exists():
@@ -148,6 +159,16 @@ def _started_at_on_linux(pid: int) -> str | None:
     """Return the start in clock ticks since the boot (proc(5), field 22): no change of the clock moves it."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+    except FileNotFoundError:
+        _check_gone(pid)
+        return None
+    except ProcessLookupError:
         return None
     return None if fields[0] == "Z" else fields[19]
+
+
+def _check_gone(pid: int) -> None:
+    """Raise `PermissionError` if a process that is not in /proc is hidden (proc(5), hidepid) and not gone."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        raise PermissionError(f"process {pid} is hidden")
