@@ -140,6 +140,7 @@ def test_rows_of_which_nothing_is_known_on_disk_keep_their_batch_jobs(folder, no
     assert deleted_on(north) == set()
 
 
+@pytest.mark.thorough
 def test_superseded_attempts_are_deleted_and_failed_ones_kept_for_their_logs(
     campaign, make_manager, capsys
 ) -> None:
@@ -162,6 +163,7 @@ def change(sql: str) -> None:
         connection.execute(sql)
 
 
+@pytest.mark.thorough
 def test_batch_jobs_that_start_job_reused_from_elsewhere_survive(folder, north, make_manager, capsys) -> None:
     mine = connect_to(north)().create_job(PROCESS, title="of somebody else's campaign")
 
@@ -221,12 +223,14 @@ def test_of_accounts_that_are_not_known_a_404_proves_nothing_once_there_are_othe
     assert recorded() == set()
 
 
+@pytest.mark.thorough
 def test_what_is_gone_already_counts_as_deleted(campaign) -> None:
     connect_to(campaign)().job(min(ids_of())).delete()
     assert main(["delete-remote", "--yes"]) == 0
     assert deleted_on(campaign) == recorded() == ids_of()
 
 
+@pytest.mark.thorough
 def test_what_may_be_in_a_part_of_a_federation_that_is_away_does_not(
     folder, make_manager, monkeypatch
 ) -> None:
@@ -240,6 +244,7 @@ def test_what_may_be_in_a_part_of_a_federation_that_is_away_does_not(
         assert recorded() == ids_of() - {min(ids_of())}
 
 
+@pytest.mark.thorough
 def test_a_backend_that_says_yes_and_does_not_is_not_believed(folder, make_manager, capsys) -> None:
     lying = Deviations(answers=Answers(delete=202))
     with Simulator(folder=folder / "n", name="north", deviations=lying, run_seconds=(0.0, 0.1)) as north:
@@ -250,6 +255,7 @@ def test_a_backend_that_says_yes_and_does_not_is_not_believed(folder, make_manag
     assert "2  on north: their backend said yes, and still has them" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_deleted_is_grouped_by_reason(folder, make_manager, capsys) -> None:
     refusing = Deviations(answers=Answers(delete=405))
     with Simulator(folder=folder / "n", name="north", deviations=refusing, run_seconds=(0.0, 0.1)) as north:
@@ -261,6 +267,7 @@ def test_what_cannot_be_deleted_is_grouped_by_reason(folder, make_manager, capsy
     assert "NOT deleted:\n     3  on north: [405] " in out
 
 
+@pytest.mark.thorough
 def test_without_a_login_nothing_is_deleted_and_the_other_backend_goes_on(
     folder, north, south, make_manager, capsys
 ) -> None:
@@ -272,6 +279,7 @@ def test_without_a_login_nothing_is_deleted_and_the_other_backend_goes_on(
     assert "on north: no login for" in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.thorough
 def test_429_is_obeyed(campaign, monkeypatch) -> None:
     waited: list[float] = []
     monkeypatch.setattr("time.sleep", waited.append)
@@ -283,6 +291,7 @@ def test_429_is_obeyed(campaign, monkeypatch) -> None:
     assert min(one for one in waited if one >= 1) >= 7.0
 
 
+@pytest.mark.thorough
 def test_a_backend_that_never_answers_is_left_for_the_next_time(campaign, monkeypatch, capsys) -> None:
     waited: list[float] = []
     monkeypatch.setattr("time.sleep", waited.append)
@@ -293,6 +302,7 @@ def test_a_backend_that_never_answers_is_left_for_the_next_time(campaign, monkey
     assert "NOT deleted:\n     6  on north: [503] InfrastructureMaintenance" in capsys.readouterr().out
 
 
+@pytest.mark.thorough
 def test_an_answer_that_was_lost_after_the_deletion_is_found_out(campaign, monkeypatch) -> None:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     campaign.drop_next("DELETE", "^/jobs/", times=2, after_effect=True)
@@ -300,6 +310,7 @@ def test_an_answer_that_was_lost_after_the_deletion_is_found_out(campaign, monke
     assert deleted_on(campaign) == recorded() == ids_of()
 
 
+@pytest.mark.thorough
 def test_files_that_vanish_later_are_told_by_the_next_run_and_the_row_stays_complete(
     campaign, make_manager, caplog, capsys
 ) -> None:
@@ -320,6 +331,7 @@ def test_files_that_vanish_later_are_told_by_the_next_run_and_the_row_stays_comp
     assert "1 of these rows cannot be fetched again" in missing[0].detail
 
 
+@pytest.mark.thorough
 def test_costs_that_were_not_known_are_kept(campaign) -> None:
     change("UPDATE attempt SET costs = NULL, currency = NULL WHERE job_id = 1")
     before = query(DATABASE, "SELECT job, costs FROM jobs WHERE job <> 1")
@@ -328,6 +340,7 @@ def test_costs_that_were_not_known_are_kept(campaign) -> None:
     assert query(DATABASE, "SELECT job, costs FROM jobs WHERE job <> 1") == before
 
 
+@pytest.mark.thorough
 def test_nothing_of_a_run_that_goes_on_is_deleted_and_all_of_it_afterwards(
     folder, north, make_manager, capsys
 ) -> None:
@@ -357,6 +370,7 @@ def _begin_job_db(rows: int) -> Path:
     return Path("jobs.csv")
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 def test_what_is_killed_in_the_middle_goes_on(folder, make_simulator, make_manager) -> None:
     slow = [Fault(endpoint="DELETE /jobs/{job_id}", kind="wait", seconds=(0.1, 0.2))]

@@ -102,6 +102,7 @@ def test_a_signal_ends_the_run_in_order_and_the_next_one_goes_on(tmp_path, north
     check(tmp_path, north, south)
 
 
+@pytest.mark.thorough
 def test_a_second_signal_leaves_now(tmp_path, north, south) -> None:
     process = begin(tmp_path, north, south, "--slow")
     assert process.stdout is not None
@@ -133,6 +134,7 @@ def test_a_campaign_that_is_killed_again_and_again_goes_on(tmp_path, north, sout
     check(tmp_path, north, south)
 
 
+@pytest.mark.thorough
 def test_two_runs_share_the_rows_and_both_end(tmp_path, north, south) -> None:
     first = begin(tmp_path, north, south)
     wait_until(lambda: count_finished(tmp_path) >= 1, first)
@@ -147,6 +149,7 @@ def test_two_runs_share_the_rows_and_both_end(tmp_path, north, south) -> None:
     assert south.truth().peak_parallel <= 3
 
 
+@pytest.mark.thorough
 def test_two_processes_that_begin_a_new_campaign_at_one_moment_share_it(tmp_path, north, south) -> None:
     both = [begin(tmp_path, north, south, "--wait") for _ in range(2)]
     for process in both:
@@ -187,6 +190,7 @@ def test_a_run_that_is_stopped_says_which_other_one_the_campaign_goes_on_in(
     check(tmp_path, north, south)
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_killed_leaves_its_rows_to_the_other(tmp_path, north, south) -> None:
     first = begin(tmp_path, north, south)
     wait_until(lambda: count_finished(tmp_path) >= 1, first)

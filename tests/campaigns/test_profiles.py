@@ -12,7 +12,7 @@ from openeo_jobs import MultiBackendJobManager
 from openeo_jobs.simulator import PROFILES, Simulator, TrueBatchJob
 from openeo_jobs.status import JobStatus
 
-pytestmark = pytest.mark.wheel
+pytestmark = pytest.mark.thorough
 
 EVERY_DAY = ("restarted",)
 PATIENT: dict[str, dict[str, float]] = {"late-registry": {"grace": 1.0}, "absent-member": {"lost_after": 3.0}}

@@ -16,7 +16,7 @@ from openeo_jobs.policy.audit import Verdict
 from openeo_jobs.simulator import Simulator
 
 pytestmark = [
-    pytest.mark.wheel,
+    pytest.mark.thorough,
     pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals"),
 ]
 NOT_OVER = """SELECT job, id, account, status FROM jobs JOIN attempts USING (job, id)

@@ -41,6 +41,7 @@ def run_upstream(north, job_db, folder: Path, monkeypatch, is_enough: Callable[[
                 manager._worker_pool.shutdown()
 
 
+@pytest.mark.thorough
 def test_a_campaign_may_change_hands_in_the_middle_and_back(
     make_manager, north, tmp_path: Path, monkeypatch
 ) -> None:
