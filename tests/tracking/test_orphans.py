@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import bench as b
@@ -124,7 +125,21 @@ def test_nothing_is_created_on_a_backend_before_it_was_listed(bench: Bench) -> N
     assert len(bench.gateway.batch_jobs) == 1
 
 
+def test_a_campaign_that_this_run_has_begun_waits_for_no_complete_listing(bench: Bench) -> None:
+    """No backup of it can have been restored: nothing was forgotten."""
+    hide_part(bench, is_missing=True)
+    bench.round(60)
+    assert bench.status() is JobStatus.QUEUED_FOR_START
+
+
+def begin_again(bench: Bench) -> None:
+    """Let another run go on with the campaign, later."""
+    bench.now += timedelta(hours=1)
+    bench.restart()
+
+
 def test_a_backend_without_a_listing_is_submitted_to_in_the_end(bench: Bench, caplog) -> None:
+    begin_again(bench)
     bench.gateway.fail_next("list_batch_jobs", ODD, times=9)
     for _ in range(3):
         bench.round(60)
@@ -147,7 +162,7 @@ def test_nothing_is_created_on_a_federation_of_which_a_part_is_missing_in_the_fi
     restore_backup(bench)
     hide_part(bench, is_missing=True)
     for _ in range(9):
-        bench.round(3600)
+        bench.round(190)
     assert bench.count_creations() == {1: 1}
     assert caplog.text.count("a part of it is missing in its listing; nothing new is created there") == 1
     del bench.gateway.list_batch_jobs
@@ -156,7 +171,19 @@ def test_nothing_is_created_on_a_federation_of_which_a_part_is_missing_in_the_fi
     assert "a batch job has its tag" in str(bench.job().needs_person_reason)
 
 
+def test_a_part_that_is_away_for_long_is_waited_for_no_longer(bench: Bench, caplog) -> None:
+    begin_again(bench)
+    hide_part(bench, is_missing=True)
+    bench.round(60)
+    bench.round(1800)
+    assert bench.status() is JobStatus.NOT_STARTED
+    bench.round(60)
+    assert bench.status() is JobStatus.QUEUED_FOR_START
+    assert "may not be noticed" in caplog.text
+
+
 def test_an_incomplete_first_listing_is_asked_for_again_and_taken_in_the_end(bench: Bench, caplog) -> None:
+    begin_again(bench)
     bench.gateway.is_listing_complete = False
     bench.round(60)
     bench.round(60)

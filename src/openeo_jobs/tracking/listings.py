@@ -10,7 +10,7 @@ from openeo_jobs.jobs import Listing
 from openeo_jobs.policy.failures import pauses_backend
 from openeo_jobs.policy.submission import shows_tags
 from openeo_jobs.tracking.pool import Done
-from openeo_jobs.tracking.run import Run, log
+from openeo_jobs.tracking.run import Run, log, say_length
 
 _PATIENCE = 3
 """How many times a backend may give no complete listing before it is submitted to without one."""
@@ -77,23 +77,29 @@ def _note(run: Run, look: Look) -> None:
         run.listed.add(name)
         return
     run.incomplete_since.setdefault(name, look.asked_at)
-    if name not in run.listed:
-        _judge_first(run, name, is_part_missing=look.listing.is_part_missing)
-
-
-def _judge_first(run: Run, name: str, *, is_part_missing: bool) -> None:
-    """Do without a complete first listing of a backend that gives none, again and again.
-
-    What is in a missing part of a federation may be shown later, and is waited for.
-    """
-    if is_part_missing:
-        message = "%s: a part of it is missing in its listing; nothing new is created there before it is back"
-        run.log_once(("part", name), message, name)
-        return
-    run.listing_failures[name] += 1
-    if run.listing_failures[name] >= _PATIENCE:
+    if name not in run.listed and _will_do(run, look):
         run.listed.add(name)
+
+
+def _will_do(run: Run, look: Look) -> bool:
+    """Say whether a first listing that is not complete will do, for new batch jobs to be created.
+
+    It tells of batch jobs that this database has forgotten (a restored backup): a campaign that this run has
+    begun has none. What is in a part of a federation that is missing is waited for, though not for ever.
+    """
+    name = look.backend_name
+    if run.campaign.created_at >= run.presence.runner.started_at:
+        return True
+    if look.listing.is_part_missing:
+        message = "%s: a part of it is missing in its listing; nothing new is created there for up to %s"
+        run.log_once(("part", name), message, name, say_length(run.settings.lost_after))
+        will_do = look.asked_at - run.incomplete_since[name] > run.settings.lost_after
+    else:
+        run.listing_failures[name] += 1
+        will_do = run.listing_failures[name] >= _PATIENCE
+    if will_do:
         log.warning(
             "%s gives no complete listing; batch jobs that the database does not know may not be noticed",
             name,
         )
+    return will_do
