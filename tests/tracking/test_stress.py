@@ -135,6 +135,24 @@ def test_a_callback_that_takes_no_notice_skips_no_row(bench: Bench) -> None:
     assert (bench.status(), bench.gateway.batch_jobs) == (JobStatus.SUBMITTING, {})
 
 
+def test_a_disk_that_is_full_whenever_a_request_is_to_leave_fails_no_row(bench: Bench) -> None:
+    """The row does not end the process, though nothing becomes of its calls."""
+    create = bench.script
+
+    def create_without_room(*arguments):
+        with file_size_limit(512):
+            return create(*arguments)
+
+    bench.script = create_without_room
+    for _ in range(6):
+        with pytest.raises(DatabaseUnavailableError):
+            bench.round(60)
+    bench.script = create
+    bench.round(60)
+    bench.round(60)
+    assert bench.count_creations() == {1: 1, 2: 1, 3: 1, 4: 1}
+
+
 @contextmanager
 def full_from(bench: Bench, nth: int) -> Iterator[None]:
     """Let the disk be full from the *nth* transaction that writes."""

@@ -73,6 +73,9 @@ def _release(run: Run, job: Job, decision: Release) -> None:
     if job.cancel_requested_at is not None:
         log.info("row %d: %s; canceled", job.number, decision.reason)
         run.store.creations.release(job, at=at, reason=decision.reason)
+    elif job.attempt is not None and job.attempt.id in run.survived:
+        log.info("row %d: %s; back in line", job.number, decision.reason)
+        run.store.creations.release(job, at=at, reason=decision.reason)
     elif failure is None:  # `start_job` has neither returned nor raised
         _release_interrupted(run, job, decision)
     elif not fails_no_row(failure):

@@ -100,6 +100,8 @@ class Run:
     """For how many rounds backends answered 5xx, and nothing else."""
     told_running: dict[int, datetime] = field(default_factory=dict)
     """When backends last said that rows run, by their numbers."""
+    survived: set[int] = field(default_factory=set)
+    """The attempts of which nothing could be stored after `start_job`: they have not ended this process."""
     has_checked_files: bool = False
     """Whether results on disk were looked for since rows of another run may last have come here."""
     gap: Gap | None = None

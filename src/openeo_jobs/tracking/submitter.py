@@ -48,12 +48,12 @@ def submit_one(run: Run, job: Job) -> None:
         raise
     except (Exception, SystemExit) as error:
         if call.database_error is not None:
-            raise call.database_error from error  # not the row's fault: it is settled later
+            raise call.survive() from error
         run.stats["start_job error"] += 1
         _store_failure(run, job, call, call.explain(error))
     else:
         if returned is None and call.database_error is not None:  # the callback has made nothing of it
-            raise call.database_error
+            raise call.survive()
         _store_return(run, job, returned)
 
 
@@ -132,6 +132,13 @@ class Call:
         """Remember that a request failed; whether it matters, `start_job` decides."""
         self.latest_failure = error
         log.debug("row %d: %s: %s", self.job.number, backend_name, error)
+
+    def survive(self) -> DatabaseError:
+        """Return why nothing could be stored, which is not the row's fault; the row is settled later."""
+        assert self.database_error is not None
+        if self.job.attempt is not None:
+            self.run.survived.add(self.job.attempt.id)
+        return self.database_error
 
     def find_only_created(self) -> Returned | None:
         """Return the batch job that the call has created, if it is one, and nothing is in doubt."""
