@@ -12,10 +12,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from campaigning import QUICK, connect_to
 from openeo_jobs import MultiBackendJobManager
 from openeo_jobs.simulator import Simulator
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compiled_once() -> Iterator[None]:
+    """Let SQLAlchemy compile each statement once, not once for each of the thousands of databases here."""
+    model = sa.create_engine("sqlite://", query_cache_size=5000)
+    model.connect().close()
+
+    def create_engine(*args: Any, **kwargs: Any) -> sa.Engine:
+        engine = original(*args, **kwargs)
+        if engine.dialect.insert_returning is model.dialect.insert_returning:  # not an older SQLite, feigned
+            engine.dialect = engine.pool._dialect = model.dialect
+            engine._compiled_cache = model._compiled_cache
+        return engine
+
+    original, sa.create_engine = sa.create_engine, create_engine
+    yield
+    sa.create_engine = original
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import pytest
 import requests
 import requests_mock
 import urllib3
+from openeo.rest.connection import DEFAULT_TIMEOUT
 from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
@@ -615,3 +616,84 @@ class TestWrappers:
         assert [event[0] for event in call.all("created")] == [Outcome.NOT_CREATED, Outcome.CREATED]
         titles = [seen.json["title"] for seen in backend.requests("POST", "/jobs")]
         assert titles == ["tile 7 [oj-c1-1-x]"] * 2
+
+
+class Eager(Retry):
+    """What a user may have made of it."""
+
+
+def resilient(backend, make=Retry, **kwargs):
+    connection = watched(backend, **kwargs)
+    retries = make(total=3, backoff_factor=0, status_forcelist=[429, 502])
+    connection.session.mount("http://", HTTPAdapter(max_retries=retries))
+    return connection
+
+
+class TestWaiting:
+    """`start_job` holds up the round that it is called in, and with it the other backends."""
+
+    def test_the_time_that_nobody_has_chosen_is_not_20_minutes(self, call):
+        assert DEFAULT_TIMEOUT == 20 * 60, "openEO's client has another time-out now; see backends/tries.py"
+        with requests_mock.Mocker() as mock:
+            mock.get("http://a.test/", json={"api_version": "1.2.0", "endpoints": []})
+            connection = openeo.Connection("http://a.test/")
+            watch(connection, "a")
+            with watching(call):
+                connection.get("/")
+                connection.get("/", timeout=None)
+            connection.get("/")
+            assert [one.timeout for one in mock.request_history[-3:]] == [(10, 120), (10, 120), 20 * 60]
+
+    @pytest.mark.parametrize("seconds", [5, 300, 30 * 60])
+    def test_a_time_that_the_user_has_chosen_is_kept(self, call, seconds):
+        with requests_mock.Mocker() as mock:
+            mock.get("http://a.test/", json={"api_version": "1.2.0", "endpoints": []})
+            connection = openeo.Connection("http://a.test/", default_timeout=seconds)
+            watch(connection, "a")
+            with watching(call):
+                connection.get("/")
+            assert mock.last_request.timeout == seconds
+
+    def test_a_silent_backend_is_not_asked_the_same_again(self, backend, answer, call):
+        silence = threading.Event()
+
+        def stay_silent(seen):
+            silence.wait(20)
+            return answer(closes=True)
+
+        backend.on("GET", "/processes", stay_silent)
+        connection = resilient(backend, default_timeout=0.3)
+        with watching(call), pytest.raises(requests.ReadTimeout):
+            connection.get("/processes")
+        silence.set()
+        assert len(backend.requests("GET", "/processes")) == 1
+        assert isinstance(call.only("saw")[1], BackendUnavailableError)
+
+    def test_nobody_sleeps_for_as_long_as_a_backend_asks_to(self, backend, answer, call):
+        error = {"code": "TooManyRequests", "message": "slow down"}
+        backend.on("GET", "/processes", answer(429, error, headers={"Retry-After": "3600"}))
+        with watching(call), pytest.raises(openeo.rest.OpenEoApiError):
+            resilient(backend).get("/processes")
+        assert len(backend.requests("GET", "/processes")) == 4
+        assert call.only("saw")[1].retry_after is not None
+
+    def test_what_passes_is_asked_again(self, backend, answer, call):
+        backend.on("GET", "/processes", answer(502), answer(closes=True), answer(200, {"processes": []}))
+        with watching(call):
+            assert resilient(backend).get("/processes").json() == {"processes": []}
+        assert call.all("saw") == []
+
+    def test_rules_of_the_users_own_are_kept(self, backend, answer, call):
+        backend.on("GET", "/processes", answer(502))
+        with watching(call), pytest.raises(requests.exceptions.RetryError):
+            resilient(backend, Eager).get("/processes")
+        assert len(backend.requests("GET", "/processes")) == 4
+
+    def test_retries_are_the_users_again_outside_of_the_call(self, backend, answer, call):
+        backend.on("GET", "/processes", answer(200, {"processes": []}))
+        connection = resilient(backend)
+        before = connection.session.get_adapter("http://x")
+        with watching(call):
+            connection.get("/processes")
+        assert connection.session.get_adapter("http://x") is before
+        assert type(before.max_retries) is Retry

@@ -123,12 +123,13 @@ def test_the_audit_in_the_readme_is_what_the_command_prints(north_with_orphans, 
         assert main(["audit"]) == 1
     (screen,) = re.findall(r"```text\n\$ openeo-jobs audit\n(.*?)```", README, re.DOTALL)
     printed = capsys.readouterr().out
-    assert all(len(line) <= 80 for line in printed.splitlines())
+    assert all(len(line) <= 80 for line in printed.splitlines()[:-1])  # the last one ends with a path
     assert _masked(screen) == _masked(printed)
 
 
 def _masked(text: str) -> list[str]:
     text = re.sub(r"north-\d+ \(row \d+\)(, )?", "ID", text).replace("IDID", "ID")
+    text = re.sub(r"cd \S+ && .*", "cd FOLDER && PROGRAM", text)
     text = re.sub(r"(> )\S*openeo-jobs", r"\1openeo-jobs", text)
     return [" ".join(re.sub(r"\d+", "#", line).split()) for line in text.strip().splitlines()]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import geopandas
@@ -273,3 +275,27 @@ def test_a_job_database_reads_a_file_of_openeos_before_any_run(tmp_path: Path) -
     assert create_job_db(tmp_path / "jobs.csv", make_rows(2), on_exists="skip").count_by_status() == {
         "not_started": 2
     }
+
+
+def test_an_object_that_a_hook_reads_while_its_file_is_replaced_is_current_in_the_end(
+    make_manager, north, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, in_hook, read = tmp_path / "jobs.csv", threading.Event(), CsvJobDatabase.read
+
+    def read_slowly(self):
+        found, until = read(self), time.monotonic() + 10
+        while in_hook.is_set() and path.read_text().count("finished") < 2 and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.2 if in_hook.is_set() else 0)
+        return found
+
+    class Reading(MultiBackendJobManager):
+        def on_job_done(self, job, row):
+            in_hook.set()
+            assert len(job_db.df) == 2
+            in_hook.clear()
+
+    monkeypatch.setattr(CsvJobDatabase, "read", read_slowly)
+    job_db = CsvJobDatabase(path)
+    make_manager(north, cls=Reading, parallel_jobs=1).run_jobs(make_rows(2), start_job, job_db)
+    assert job_db.df["status"].tolist() == ["finished"] * 2

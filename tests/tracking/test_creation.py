@@ -337,3 +337,61 @@ def test_what_a_callback_started_before_it_failed_is_not_computed_twice(tmp_path
         bench.round(4000)
     assert bench.status() is JobStatus.START_FAILED
     assert len(bench.gateway.batch_jobs) == 1
+
+
+EXPIRED = BackendRefusedError("[403] TokenInvalid: expired", http_status=403, code="TokenInvalid")
+UNPAID = BackendRefusedError("[402] PaymentRequired", http_status=402, code="PaymentRequired")
+
+
+def create_and_raise(error, *, on="north", refused=0, times=1):
+    def script(bench, job, gateway, watcher):
+        for _ in range(refused):
+            b.post(bench, job, bench.gateways[on], watcher, arrives=False, outcome=Outcome.NOT_CREATED)
+        for _ in range(times):
+            b.post(bench, job, bench.gateways[on], watcher)
+        watcher.saw(on, error)
+        raise error
+
+    return script
+
+
+@pytest.mark.parametrize("error", [LIMIT, BUSY, EXPIRED, UNPAID, b.NO_ANSWER], ids=str)
+@pytest.mark.parametrize("refused", [0, 1])
+def test_a_backend_that_pauses_after_the_creation_costs_the_row_nothing(bench: Bench, error, refused) -> None:
+    """openEO's own manager: the row is `start_failed` for ever, and its batch job an orphan."""
+    bench.script = create_and_raise(error, refused=refused)
+    bench.round()
+    assert bench.status() is JobStatus.CREATED
+    assert bench.job().attempt.failure is None
+    for _ in range(4):
+        bench.round(4000)
+    assert [one.starts for one in bench.gateway.batch_jobs.values()] == [1]
+    assert bench.store.orphans.count() == 0
+
+
+def test_what_was_created_on_another_backend_is_kept_there(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, backends=("north", "south"))
+    bench.script = create_and_raise(UNPAID, on="south")
+    bench.round()
+    assert (bench.job().backend_name, bench.job().batch_job_id) == ("south", "south-1")
+
+
+def test_of_several_that_were_created_none_is_kept(bench: Bench) -> None:
+    bench.script = create_and_raise(UNPAID, times=2)
+    bench.round()
+    bench.round(500)
+    assert bench.status() is JobStatus.START_FAILED
+    assert bench.store.orphans.count() == 2
+
+
+def test_a_callback_that_wants_to_leave_fails_its_row_only(tmp_path: Path) -> None:
+    def leave(bench, job, gateway, watcher):
+        if job.number == 1:
+            raise SystemExit("no credits left")
+        return b.create(bench, job, gateway, watcher)
+
+    bench = Bench(tmp_path, rows=2)
+    bench.script = leave
+    bench.round()
+    assert bench.job(1).attempt.failure.message == "SystemExit: no credits left in start_job"
+    assert [bench.status(1), bench.status(2)] == [JobStatus.START_FAILED, JobStatus.QUEUED_FOR_START]

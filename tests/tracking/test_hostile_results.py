@@ -16,6 +16,7 @@ from bench import Bench
 from openeo.rest.auth.auth import BearerAuth
 
 from openeo_jobs.backends.openeo import OpenEOGateway
+from openeo_jobs.errors import BackendAnswerError
 from openeo_jobs.jobs import ResultsStatus
 
 pytest_plugins = ["backends.scripted_backend"]
@@ -110,9 +111,7 @@ def test_whatever_they_are_called_all_files_are_in_the_folder_and_none_is_anothe
     assert {asset["href"] for asset in document["assets"].values()} == {f"./{name}" for name in files}
 
 
-@pytest.mark.parametrize(
-    "href",
-    [
+LINKS = [
         *("file:///etc/passwd", "FILE:///etc/passwd", "ftp://127.0.0.1/a.tif", "javascript:alert(1)"),
         *("data:,x", "//[", "https://[", "http://x:port/a", "http://127.0.0.1:99999/a"),
         *("http:///a.tif", "http://", "http:a.tif", "\ud800", "http://\ud800/a", "http://a\x00b/a"),
@@ -120,17 +119,36 @@ def test_whatever_they_are_called_all_files_are_in_the_folder_and_none_is_anothe
         *("http://" + "x" * 5000 + "/a", "http://" + "x." * 5000 + "/a"),
         *("http://127.0.0.1:1/a.tif?sig=s3cret", "http://user:s3cret@127.0.0.1:1/a.tif", "http://\n/a"),
         *("\x00", "", "http://127.0.0.1:-1/a"),
-    ],
-)  # fmt: skip
-def test_a_link_that_leads_nowhere_is_a_clear_failure(
-    bench: Bench, offer: Any, folder: Path, href: str
-) -> None:
+]  # fmt: skip
+
+
+def find_refusal(bench: Bench, offer: Any, href: str) -> str | None:
+    """Return why a document with this link is refused as a whole; None if only its file can fail."""
     offer({"a.tif": {"href": href}})
+    try:
+        bench.gateway.get_results("north-1")
+    except BackendAnswerError as error:
+        return str(error)
+    return None
+
+
+def test_links_that_lead_nowhere_are_clear_failures(bench: Bench, offer: Any, folder: Path) -> None:
+    refusals = {href: find_refusal(bench, offer, href) for href in LINKS}
+    refused = [text for text in refusals.values() if text is not None]
+    links = [href for href, text in refusals.items() if text is None]
+    assert (len(refused), len(links)) == (3, 25)
+    assert [text for text in refused if len(text) > 700 or "s3cret" in text] == []
+
+    offer({f"{number}.tif": {"href": href} for number, href in enumerate(links)} | {"a.tif": {}})
     assert try_to_the_end(bench) is ResultsStatus.FAILED
-    told = reasons(bench)
-    assert told
-    assert [text for text in told if not text or len(text) > 700 or "s3cret" in text] == []
-    assert not (folder / FOLDER / "a.tif").exists()
+    told = dict(view(bench, "SELECT name, error FROM assets"))
+    assert told.pop("a.tif") is None
+    assert set(told) == {f"{number}.tif" for number in range(len(links))}
+    told["its row"] = view(bench, "SELECT results_error FROM job")[0][0]
+    assert {
+        name: text for name, text in told.items() if not text or len(text) > 700 or "s3cret" in text
+    } == {}
+    assert {one.name for one in (folder / FOLDER).glob("*.tif")} == {"a.tif"}
 
 
 @pytest.mark.parametrize("where", ["", "//", "http://user:pw@", "HTTP://"])
@@ -156,13 +174,12 @@ def test_no_login_follows_a_redirect_to_another_host(
     assert SECRET not in str(other_backend.seen[0].headers)
 
 
-@pytest.mark.parametrize(
-    "size", [-1, 10**30, 8000.5, float("nan"), float("inf"), "many", "-1", "8" * 5000, True, None, [], {}]
-)
-def test_a_size_that_makes_no_sense_is_none(bench: Bench, offer: Any, folder: Path, size: Any) -> None:
-    offer({"a.tif": {"file:size": size}})
+def test_a_size_that_makes_no_sense_is_none(bench: Bench, offer: Any, folder: Path) -> None:
+    sizes = [-1, 10**30, 8000.5, float("nan"), float("inf"), "many", "-1", "8" * 5000, True, None, [], {}]
+    offer({f"{number}.tif": {"file:size": size} for number, size in enumerate(sizes)})
     assert try_to_the_end(bench) is ResultsStatus.DOWNLOADED
-    assert (folder / FOLDER / "a.tif").read_bytes() == CONTENT
+    found = [one.read_bytes() for one in (folder / FOLDER).glob("*.tif")]
+    assert found == [CONTENT] * len(sizes)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from bench import NO_ANSWER, Bench
+from bench import NO_ANSWER, Bench, create, never_arrive
 
 from openeo_jobs.errors import BackendUnavailableError
 from openeo_jobs.status import JobStatus
@@ -143,6 +143,22 @@ def test_one_row_without_an_answer_is_not_a_silent_backend(tmp_path: Path) -> No
     woken.set()
     assert len(bench.gateway.batch_jobs) == 3 + 2 * 3
     assert bench.store.backends.one("north").paused_class is None
+
+
+def test_start_job_is_called_once_for_a_backend_that_falls_silent_meanwhile(tmp_path: Path) -> None:
+    def fall_silent(bench, job, gateway, watcher):
+        if gateway.name == "north":
+            gateway.create_calls += 1
+            return never_arrive(bench, job, gateway, watcher)
+        return create(bench, job, gateway, watcher)
+
+    bench = Bench(tmp_path, rows=12, cap=6, backends=("north", "south"), downloads_results=False)
+    bench.gateway.create_calls = 0
+    bench.script = fall_silent
+    bench.round()
+    assert bench.gateway.create_calls == 1
+    assert len(bench.gateways["south"].batch_jobs) == 6
+    assert bench.store.backends.one("north").paused_since is not None
 
 
 def test_an_error_is_an_answer(bench: Bench) -> None:

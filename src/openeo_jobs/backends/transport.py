@@ -18,12 +18,12 @@ from openeo_jobs.backends.foreign import (
 )
 from openeo_jobs.backends.roots import Root, join, secured
 from openeo_jobs.backends.texts import place_of, tidied
+from openeo_jobs.backends.tries import CONNECT_TIMEOUT_SECONDS
 from openeo_jobs.errors import BackendAnswerError, BackendError, BackendUnavailableError
 
 if TYPE_CHECKING:
     import openeo
 
-CONNECT_TIMEOUT_SECONDS = 10.0
 _FOREIGN = (requests.RequestException, urllib3.exceptions.HTTPError)
 """What requests raises; some errors of urllib3 pass through it as they are."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -11,13 +10,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import requests
-from requests.adapters import BaseAdapter, HTTPAdapter
-from urllib3.util import Retry
 
 from openeo_jobs.backends.creation import Draft, judge_answer, judge_exception
 from openeo_jobs.backends.foreign import error_in_answer, error_in_exception
 from openeo_jobs.backends.roots import Root
 from openeo_jobs.backends.texts import tidied
+from openeo_jobs.backends.tries import Mend, Tries, limit_wait, try_once, try_while_answered
 from openeo_jobs.errors import BackendError, BackendUnavailableError
 from openeo_jobs.jobs import Outcome
 
@@ -108,7 +106,7 @@ class _Watch:
         self._session = session
         self._replaced = replaced
         self._names: list[tuple[Root, str]] = []
-        self._single_try = _SingleTry(session)
+        self._tries = Tries(session)
 
     def register(self, root: Root, backend_name: str) -> None:
         """Let requests below *root* belong to *backend_name*."""
@@ -140,7 +138,7 @@ class _Watch:
             return self._create(it)
         if it.request.method == "POST" and len(path) == 3 and (path[0], path[2]) == ("jobs", "results"):
             return self._start(it, path[1])
-        return self._send_and_tell(it, it.request, it.kwargs)
+        return self._send_and_tell(it, it.request, it.kwargs, mend=try_while_answered)
 
     def _create(self, it: _Request) -> requests.Response:
         draft = Draft.of(it.request)
@@ -175,16 +173,17 @@ class _Watch:
         """Send exactly one request: no retries, no redirects (a Connection follows none for POST either)."""
         token = _in_flight.set(request)
         try:
-            with self._single_try:
-                return self._send_and_tell(it, request, {**it.kwargs, "allow_redirects": False})
+            return self._send_and_tell(it, request, {**it.kwargs, "allow_redirects": False}, mend=try_once)
         finally:
             _in_flight.reset(token)
 
     def _send_and_tell(
-        self, it: _Request, request: requests.PreparedRequest, kwargs: dict[str, Any]
+        self, it: _Request, request: requests.PreparedRequest, kwargs: dict[str, Any], *, mend: Mend
     ) -> requests.Response:
+        kwargs = {**kwargs, "timeout": limit_wait(kwargs.get("timeout"))}
         try:
-            response = self._send(request, **kwargs)
+            with self._tries.mended(mend):
+                response = self._send(request, **kwargs)
         except Exception as error:
             if (failure := error_in_exception(error)) is not None:
                 it.watcher.saw(it.backend_name, failure)
@@ -202,47 +201,3 @@ class _Request:
     backend_name: str
     request: requests.PreparedRequest
     kwargs: dict[str, Any]
-
-
-class _SingleTry:
-    """Gives a session's adapters no second try while it is entered, in the threads that entered it."""
-
-    def __init__(self, session: requests.Session) -> None:
-        self._session = session
-        self._attributes = session.__dict__
-        self._lock = threading.Lock()
-        self._entered = 0
-        self._replaced: Callable[[str], BaseAdapter] | None = None
-        self._ours = self._get_adapter
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if not self._entered:
-                self._replaced = self._attributes.get("get_adapter")
-            self._attributes["get_adapter"] = self._ours
-            self._entered += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._entered -= 1
-            # Not ours any more: requests_mock has put its own there, and leaves it.
-            if self._entered or self._attributes.get("get_adapter") is not self._ours:
-                return
-            del self._attributes["get_adapter"]
-            if self._replaced is not None:
-                self._attributes["get_adapter"] = self._replaced
-
-    def _get_adapter(self, url: str) -> BaseAdapter:
-        find = self._replaced or partial(type(self._session).get_adapter, self._session)
-        adapter = find(url)
-        if _in_flight.get() is None or not isinstance(adapter, HTTPAdapter):
-            return adapter
-        return _twin_of(adapter)
-
-
-def _twin_of(adapter: HTTPAdapter) -> HTTPAdapter:
-    """Return an adapter like *adapter*, over the same pools, that tries once."""
-    twin = type(adapter).__new__(type(adapter))
-    twin.__dict__.update(adapter.__dict__)
-    twin.max_retries = Retry(0, read=False)
-    return twin

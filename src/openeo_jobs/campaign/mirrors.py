@@ -88,6 +88,13 @@ class FileMirror:
 
     def write(self) -> bool:
         """Bring the file up to date; return whether it was written. What goes wrong is told once."""
+        try:
+            return self._bring_up_to_date()
+        finally:
+            # Also where nothing is written: a hook may have been reading while the file was replaced.
+            self._tell()
+
+    def _bring_up_to_date(self) -> bool:
         mark = self._store.jobs.change_mark()
         if mark == self._mark and self._path.exists():
             return False
@@ -123,7 +130,6 @@ class FileMirror:
 
             if not self._store.campaigns.publish_mirror(self._key, new, mark, write):
                 return None
-        self._tell()
         return True
 
     def _find_hash(self) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from openeo_jobs.auditing import audit_store
-from openeo_jobs.cli.campaigns import find_place, open_campaign
+from openeo_jobs.cli.campaigns import find_place, open_campaign, what_now
 from openeo_jobs.cli.console import tell, tell_document
 from openeo_jobs.cli.display import Display
 from openeo_jobs.cli.logins import find_connections
@@ -20,14 +20,14 @@ from openeo_jobs.report.figures import count, format_size
 def run(given: Namespace) -> int:
     """Go through the campaign; 1 if something is wrong."""
     place = find_place(given)
-    store, _ = open_campaign(place)
+    store, overview = open_campaign(place)
     with store, _watching(store.complete.count()) as watch:
         connections = {} if given.offline else find_connections(store.backends.all())
         audit = audit_store(store, connections, files=given.files, watch=watch)
     if given.json:
         tell_document(make_audit_document(audit, database=place.database.absolute()))
     else:
-        tell(draw_audit(audit, commands=place.commands))
+        tell([*draw_audit(audit, commands=place.commands), *what_now(overview)])
     return 1 if audit.is_wrong else 0
 
 

@@ -6,7 +6,7 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
-from openeo_jobs.cli.campaigns import Place, find_place, open_campaign, read_clock
+from openeo_jobs.cli.campaigns import Place, find_place, open_campaign, read_clock, what_now
 from openeo_jobs.cli.console import confirm, tell
 from openeo_jobs.cli.display import Display
 from openeo_jobs.cli.logins import make_connecting
@@ -22,7 +22,7 @@ from openeo_jobs.tracking.runner import find_alive
 def run(given: Namespace) -> int:
     """Delete what is needed no more; 1 if something could not be deleted."""
     place = find_place(given)
-    store, _ = open_campaign(place)
+    store, overview = open_campaign(place)
     with store:
         rows = store.selections.find(where=given.where) if given.where is not None else None
         planned = plan(store, alive=_find_alive(store), rows=rows, keep_failed=given.keep_failed)
@@ -36,6 +36,7 @@ def run(given: Namespace) -> int:
             unwanted = [one for one in removed if _is_unwanted(one)]
             tell(["", *draw_removed(removed, unwanted)])
             is_doubtful = is_doubtful or bool(unwanted)
+    tell(what_now(overview))
     return 1 if is_doubtful else 0
 
 

@@ -27,18 +27,18 @@ def run(given: Namespace) -> int:
         if given.adopt is not None:
             return _adopt(store, given.adopt, overview)
         if given.foreign is not None:
-            return _disown(store, given.foreign)
+            return _disown(store, given.foreign, overview)
         if given.delete is not None:
-            return _delete(store, given.delete, is_sure=given.yes)
-        return _show(store, place, as_document=given.json)
+            return _delete(store, given.delete, overview, is_sure=given.yes)
+        return _show(store, place, overview, as_document=given.json)
 
 
-def _show(store: JobStore, place: Place, *, as_document: bool) -> int:
+def _show(store: JobStore, place: Place, overview: Overview, *, as_document: bool) -> int:
     orphans = store.orphans.open()
     if as_document:
         tell_document(make_orphans_document(orphans, database=place.database.absolute()))
     else:
-        tell(draw_orphans(orphans, commands=place.commands))
+        tell([*draw_orphans(orphans, commands=place.commands), *what_now(overview)])
     return 0
 
 
@@ -49,14 +49,15 @@ def _adopt(store: JobStore, batch_job_id: str, overview: Overview) -> int:
     return 0
 
 
-def _disown(store: JobStore, batch_job_ids: Sequence[str]) -> int:
+def _disown(store: JobStore, batch_job_ids: Sequence[str], overview: Overview) -> int:
     chosen = _find(store, batch_job_ids)
     store.orphans.disown(chosen, at=read_clock())
-    tell([f"{count(len(chosen), 'batch job')} declared foreign; nothing was changed on a backend."])
+    told = f"{count(len(chosen), 'batch job')} declared foreign; nothing was changed on a backend."
+    tell([told, *what_now(overview)])
     return 0
 
 
-def _delete(store: JobStore, batch_job_ids: Sequence[str], *, is_sure: bool) -> int:
+def _delete(store: JobStore, batch_job_ids: Sequence[str], overview: Overview, *, is_sure: bool) -> int:
     """Delete the orphans that are named, or all that were never started, one by one."""
     chosen = (
         _find(store, batch_job_ids)
@@ -64,11 +65,12 @@ def _delete(store: JobStore, batch_job_ids: Sequence[str], *, is_sure: bool) -> 
         else [one for one in store.orphans.open() if one.is_inert]
     )
     if not chosen:
-        tell(["No orphan that was never started; nothing to delete."])
+        tell(["No orphan that was never started; nothing to delete.", *what_now(overview)])
         return 0
     _ask(chosen, is_sure=is_sure)
     connect = make_connecting(store.backends.all())
     outcomes = [_delete_one(store, connect, one, is_named=bool(batch_job_ids)) for one in chosen]
+    tell(what_now(overview))
     return 0 if all(outcomes) else 1
 
 

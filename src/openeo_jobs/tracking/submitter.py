@@ -46,7 +46,7 @@ def submit_one(run: Run, job: Job) -> None:
             with suppress(JobMovedError):
                 run.store.creations.release(job, at=run.now(), reason="stopped while start_job ran")
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if call.database_error is not None:
             raise call.database_error from error  # not the row's fault: it is settled later
         run.stats["start_job error"] += 1
@@ -62,6 +62,7 @@ class StoredIntent:
     """A create request that the database knows; *number* is its batch job there."""
 
     number: int
+    backend_name: str
     tag: str | None
 
 
@@ -72,9 +73,11 @@ class Call:
     run: Run
     job: Job
     outcomes: list[Outcome] = field(default_factory=list)
+    batch_jobs: list[Returned] = field(default_factory=list)
+    """What it has created for certain."""
     has_sent: bool = False
     """Whether a create or start request may have left."""
-    asked_to_start: str | None = None
+    asked_to_start: Returned | None = None
     """The batch job that the callback itself asked to start, last."""
     latest_failure: BackendError | None = None
     """What the latest request that failed was answered with."""
@@ -94,13 +97,15 @@ class Call:
             number = self.run.store.creations.record_intent(
                 self.job, backend_name=backend_name, fingerprint=fingerprint, tag=tag, at=self.run.now()
             )
-        return StoredIntent(number, tag)
+        return StoredIntent(number, backend_name, tag)
 
     def created(
         self, intent: StoredIntent, outcome: Outcome, batch_job_id: str | None, message: str | None
     ) -> None:
         """Store the outcome."""
         self.outcomes.append(outcome)
+        if batch_job_id is not None:
+            self.batch_jobs.append(Returned(backend_name=intent.backend_name, batch_job_id=batch_job_id))
         with self._noting():
             self.run.store.creations.record_outcome(
                 intent.number, outcome=outcome, batch_job_id=batch_job_id, at=self.run.now()
@@ -109,7 +114,7 @@ class Call:
     def starting(self, backend_name: str, batch_job_id: str) -> None:
         """Store that the callback itself asks for the start."""
         self.has_sent = True
-        self.asked_to_start = batch_job_id
+        self.asked_to_start = Returned(backend_name=backend_name, batch_job_id=batch_job_id)
         with self._noting():
             self.run.store.creations.record_start_sent(
                 self.job, backend_name=backend_name, batch_job_id=batch_job_id, at=self.run.now()
@@ -128,7 +133,14 @@ class Call:
         self.latest_failure = error
         log.debug("row %d: %s: %s", self.job.number, backend_name, error)
 
-    def explain(self, error: Exception) -> Exception:
+    def find_only_created(self) -> Returned | None:
+        """Return the batch job that the call has created, if it is one, and nothing is in doubt."""
+        if len(self.batch_jobs) != 1 or Outcome.UNKNOWN in self.outcomes:
+            return None
+        [created] = self.batch_jobs
+        return created if self.asked_to_start in (None, created) else None
+
+    def explain(self, error: Exception | SystemExit) -> Exception:
         """Return what *error*, raised by `start_job`, is: a failure of the backend, or of the callback."""
         seen = self.latest_failure
         failure = as_backend_error(error) if seen is not None else None
@@ -170,19 +182,20 @@ def _store_return(run: Run, job: Job, returned: Returned | None) -> None:
 def _store_failure(run: Run, job: Job, call: Call, error: Exception) -> None:
     """Store why a call failed: the row fails, or goes back in line, or waits until its outcome is known.
 
-    A backend that pauses fails no row; after the pause, the rows behind it get their turn first.
+    A backend that pauses fails no row: what was created before is kept, as where a process was killed; else,
+    after the pause, the rows behind it get their turn first.
     """
     at = run.now()
     retry_at = run.pause(call.backend_name, error)
     failure = make_failure(error, at=at)
-    if call.outcomes == [Outcome.CREATED] and call.asked_to_start and may_pass(failure):
-        _keep_created(run, job, call, error)
+    if may_pass(failure) and (created := call.find_only_created()) is not None:
+        _keep_created(run, job, created, error)
         return
     if Outcome.UNKNOWN in call.outcomes:
         log.warning("row %d: outcome of creation unknown (%s); a listing will tell", job.number, error)
         run.store.endings.record_failure(job, failure)
         return
-    if retry_at is not None and Outcome.CREATED not in call.outcomes:
+    if retry_at is not None and not call.batch_jobs:
         not_before = retry_at + run.settings.poll_sleep
         run.store.creations.release(
             job, at=at, reason=failure.message, failure=failure, not_before=not_before
@@ -193,10 +206,10 @@ def _store_failure(run: Run, job: Job, call: Call, error: Exception) -> None:
         run.store.creations.fail(job, failure, at=at)
 
 
-def _keep_created(run: Run, job: Job, call: Call, error: Exception) -> None:
-    """Keep the batch job that the callback created and could not start, or not see start, for now."""
-    log.warning("row %d: batch job %s is kept: %s", job.number, call.asked_to_start, error)
+def _keep_created(run: Run, job: Job, created: Returned, error: Exception) -> None:
+    """Keep the batch job that the callback created, though it could do no more with it for now."""
+    log.warning("row %d: batch job %s is kept: %s", job.number, created.batch_job_id, error)
     run.store.creations.choose(
-        job, backend_name=call.backend_name, batch_job_id=str(call.asked_to_start), at=run.now()
+        job, backend_name=created.backend_name, batch_job_id=created.batch_job_id, at=run.now()
     )
-    run.learn_cap(call.backend_name, error)
+    run.learn_cap(created.backend_name, error)
