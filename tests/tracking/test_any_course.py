@@ -280,11 +280,22 @@ def few(number: int) -> settings:
 
 def test_the_promises_hold_whatever_happens(course: type[Course]) -> None:
     """And the same course goes the same way again: else hypothesis can neither repeat nor shrink one."""
-    run_state_machine_as_test(course, settings=few(4))
+    run_state_machine_as_test(course, settings=few(6))
     first, course.traces[:] = list(course.traces), []
-    run_state_machine_as_test(course, settings=few(4))
+    run_state_machine_as_test(course, settings=few(6))
     assert min(map(len, first)) > 0
     assert course.traces == first
+
+
+def test_a_course_in_which_a_stale_owner_writes_everything(course: type[Course]) -> None:
+    state = course()
+    state.begin(lost_after=1800.0)
+    state.submit(name="answer lost")
+    state.take_over()
+    state.poll(seconds=61)
+    state.wake_a_stale_owner()
+    state.teardown()
+    assert course.seen.keys() >= {*WRITES, *WRITES_OF_CHOSEN}
 
 
 @pytest.mark.long
