@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from campaigning import make_rows, query, start_job
-from openeo_jobs import MultiBackendJobManager
-from openeo_jobs.simulator import Answers, Deviations, Simulator
+from openeo_jobs import MultiBackendJobManager, user_code
+from openeo_jobs.backends.openeo import OpenEOGateway
+from openeo_jobs.simulator import Answers, Deviations, Fault, Simulator
 
 TROUBLE: tuple[Callable[[Simulator], object], ...] = (
     lambda it: it.fail_next("POST", "^/jobs/.*/results$", 402, "PaymentRequired"),
@@ -19,6 +21,13 @@ TROUBLE: tuple[Callable[[Simulator], object], ...] = (
     lambda it: it.fail_next("GET", "^/jobs/[^/]*$", 502, "BadGateway", times=2),
     lambda it: it.fail_next("GET", "^/jobs/[^/]*$", 429, "TooManyRequests", times=2),
 )
+PROXY = (
+    Fault(endpoint="GET /jobs/{job_id}", kind="wait", share=0.1, seconds=(1.0, 1.0)),
+    Fault(endpoint="GET /jobs/{job_id}", kind="page", share=0.2, status=504, message="Gateway Time-out"),
+    Fault(endpoint="GET /jobs/{job_id}", kind="page", share=0.2, status=200, message="Please log in"),
+)
+"""What stands in front of a backend answers too late, or with pages of its own."""
+ANSWER_SECONDS = 0.3
 
 
 @pytest.fixture
@@ -33,13 +42,18 @@ def campaign(make_manager, north, tmp_path: Path) -> Callable[..., dict[str, int
     return run
 
 
-def test_no_error_of_a_backend_ends_a_run(campaign, north: Simulator) -> None:
-    """There, 402, 404, 429 and pages of proxies in a poll end `run_jobs` with an exception."""
+def test_no_error_of_a_backend_ends_a_run(
+    campaign, make_simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There, 402, 404, 429, late answers and pages of proxies in a poll end `run_jobs` with an exception."""
+    monkeypatch.setattr(user_code, "OpenEOGateway", partial(OpenEOGateway, timeout_seconds=ANSWER_SECONDS))
+    poor = make_simulator(tmp_path / "poor", name="poor", seed=1, faults=PROXY)
     for fail in TROUBLE:
-        fail(north)
-    assert campaign() == {"finished": 8}
-    assert set(north.truth().executions_per_row.values()) == {1}
-    assert {one.fault for one in north.requests() if one.fault} >= {"402", "404", "429", "502", "500", "drop"}
+        fail(poor)
+    assert campaign(poor) == {"finished": 8}
+    assert set(poor.truth().executions_per_row.values()) == {1}
+    faults = {"402", "404", "429", "502", "500", "drop", "wait", "504", "200"}
+    assert faults <= {one.fault for one in poor.requests()}
 
 
 def test_a_bad_row_and_a_hook_that_raises_end_no_run(campaign) -> None:

@@ -13,11 +13,8 @@ from zygote import zygote
 from campaigning import QUICK
 from openeo_jobs.simulator import Simulator
 
-collect_ignore = (
-    []
-    if sys.platform == "linux"
-    else ["test_cut_downloads.py", "test_hook_kills.py", "test_kill_matrix.py", "test_soak.py"]
-)  # they fork
+_FORKING = ("concurrency", "cut_downloads", "hook_kills", "kill_matrix", "soak")
+collect_ignore = [] if sys.platform == "linux" else [f"test_{name}.py" for name in _FORKING]
 
 
 @pytest.fixture(scope="module")

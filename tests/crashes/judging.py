@@ -9,6 +9,11 @@ from pathlib import Path
 from campaigning import query
 from openeo_jobs.simulator import Simulator
 
+_ROWS = (
+    "SELECT jobs.job, jobs.status, jobs.results_status, jobs.id, attempt.error_message FROM jobs"
+    " JOIN job ON job.id = jobs.job LEFT JOIN attempt ON attempt.id = job.attempt_id"
+)
+
 
 def find_damage(folder: Path) -> list[str]:
     """Check the database as a crash has left it, in a copy: the next run has to mend it by itself."""
@@ -39,9 +44,9 @@ def find_violations(folder: Path, simulator: Simulator, *, rows: int) -> list[st
         executions = sum(one.executions for one in true_ones if one.row == row)
         if executions != 1:
             found.append(f"P2: row {row} was executed {executions} times")
-    for row, status, results, one in query(database, "SELECT job, status, results_status, id FROM jobs"):
+    for row, status, results, one, why in query(database, _ROWS):
         if (status, results) != ("finished", "downloaded"):
-            found.append(f"P3: row {row} is {status}, its results {results}")
+            found.append(f"P3: row {row} is {status}, its results {results}: {why}")
         elif not (folder / "results" / f"job_{one}" / "job-results.json").exists():
             found.append(f"P5: the results of row {row} are not there")
     return found

@@ -6,6 +6,7 @@ answers with a line that names it and one that says how it went, which is missin
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,19 @@ class Order:
     - `changes`: what is changed on purpose: names of functions in `crash_points`.
     - `starts_itself`: `start_job` starts its batch job, and returns it.
     - `is_hooked`: the manager is that of `hooked`, which notes when its hooks are called.
+    - `is_stalled`: `start_job` is that of `stale_writes`, which suspends the process; the points of its life
+      are what it tried to write then of rows that had another owner.
     """
 
     folder: str
     url: str
     rows: int = 1
+    parallel_jobs: int = 8
     dies_at: str | None = None
     changes: Sequence[str] = ()
     starts_itself: bool = False
     is_hooked: bool = False
+    is_stalled: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -52,7 +57,7 @@ class Life:
 
 
 class Process:
-    """A process that carries out an order."""
+    """A process that carries out an order; a `with` block kills it at its end, if it is still there."""
 
     def __init__(self, address: str, order: Order) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
@@ -62,8 +67,17 @@ class Process:
         self._lines.flush()
         self.pid = int(self._lines.readline())
 
+    def __enter__(self) -> Process:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._lines.closed:
+            with suppress(ProcessLookupError):
+                self.kill()
+            self.wait()
+
     def kill(self) -> None:
-        """Kill it, if it is still there."""
+        """Kill it."""
         os.kill(self.pid, signal.SIGKILL)
 
     def wait(self, timeout: float | None = 60) -> Life:
@@ -103,6 +117,8 @@ def serve(address: str) -> None:
     """Fork a process for every connection."""
     import campaign_of_crashes  # noqa: F401 (in every child already)
 
+    gc.collect()
+    gc.freeze()  # what is shared with the children is not looked through by each of them again and again
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(address)
     listener.listen(64)

@@ -6,65 +6,71 @@ import os
 import re
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
+from zygote import Order, Process
 
 from campaigning import query
+from every_write import WRITES
 from openeo_jobs.simulator import Simulator
-
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="suspends processes by POSIX signals")
 
 REFUSED = re.compile(r"row \d+ (?:is no longer as it was read|has moved)")
 CAP = 12
+SETTINGS = {"poll_sleep": 0.1, "grace": 0.5, "lost_after": 1800, "lease": 3}
 
 
 @pytest.mark.parametrize(
     ("processes", "rows"), [(3, 40), pytest.param(6, 3000, marks=pytest.mark.long)], ids=["short", "long"]
 )
 def test_processes_share_a_campaign_though_one_was_suspended_past_its_lease(
-    tmp_path: Path, make_simulator: Callable[..., Simulator], processes: int, rows: int
+    folder: Path,
+    address: str,
+    make_simulator: Callable[..., Simulator],
+    processes: int,
+    rows: int,
 ) -> None:
-    north = make_simulator(tmp_path / "north", name="north", seed=1, run_seconds=(0.3, 1.0))
+    north = make_simulator(folder / "north", name="north", seed=1, run_seconds=(0.3, 1.0))
+    order = Order(folder=str(folder), url=north.url, rows=rows, parallel_jobs=CAP, settings=SETTINGS)
     with ExitStack() as stack:
-        running = [stack.enter_context(begin(tmp_path, rows, north, number)) for number in range(processes)]
-        stack.callback(lambda: [process.kill() for process in running])
-        suspended = running[0]
-        wait_until(lambda: is_suspended_with_a_row(tmp_path, suspended))
-        wait_until(lambda: is_replaced(tmp_path, suspended))
-        (tmp_path / "go-on").touch()
-        suspended.send_signal(signal.SIGCONT)
-        for process in running:
-            assert process.wait(timeout=100 + rows / 3) == 0
-    outputs = [(tmp_path / f"output-{number}").read_text() for number in range(processes)]
+        suspended = stack.enter_context(Process(address, replace(order, is_stalled=True)))
+        others = [stack.enter_context(Process(address, order)) for _ in range(processes - 1)]
+        wait_until(lambda: is_suspended_with_a_row(folder, suspended))
+        wait_until(lambda: is_replaced(folder, suspended))
+        (folder / "go-on").touch()
+        os.kill(suspended.pid, signal.SIGCONT)
+        lives = [process.wait(100 + rows / 3) for process in (suspended, *others)]
+    log = (folder / "log.txt").read_text()
 
-    assert all(output.endswith("all done\n") for output in outputs), outputs
-    assert not [output for output in outputs if "locked" in output or "was held by" in output]
-    assert "this run was taken for dead" in outputs[0]
-    assert len(REFUSED.findall(outputs[0])) >= 1  # of the row in whose `start_job` it was suspended
-    check_truth(tmp_path, north, rows)
-    check_claims(tmp_path)
-
-
-def begin(folder: Path, rows: int, north: Simulator, number: int) -> subprocess.Popen[bytes]:
-    """Begin a process; the first one suspends itself while it creates its third batch job."""
-    tests, options = Path(__file__).parent, ["--stall"] if number == 0 else []
-    with (folder / f"output-{number}").open("wb") as output:
-        return subprocess.Popen(
-            [sys.executable, tests / "sharing.py", folder, str(rows), "3", str(CAP), north.url, *options],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tests), str(tests.parent)])},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
+    assert [(life.was_killed, life.error) for life in lives] == [(False, None)] * processes
+    assert "locked" not in log
+    assert "was held by" not in log
+    assert f"{suspended.pid} this run was taken for dead" in log
+    assert REFUSED.search(log)  # the row in whose `start_job` it was suspended
+    check_stale_writes(lives[0].points)
+    check_truth(folder, north, rows)
+    check_claims(folder)
 
 
-def is_suspended_with_a_row(folder: Path, process: subprocess.Popen[bytes]) -> bool:
+def check_stale_writes(notes: list[str]) -> None:
+    """What the suspended process wanted to write of rows that it had lost was refused, all of it.
+
+    At least of the row in whose `start_job` it was suspended that is every kind of write, and its intent.
+    """
+    kinds = Counter(note.partition(" of row ")[0] for note in notes)
+    refused = sum(number for kind, number in kinds.items() if kind.startswith("refused "))
+    print(f"{len(notes)} stale writes of {len(kinds)} kinds, {refused} refused")
+    assert [kind for kind in kinds if not kind.startswith("refused ")] == []
+    assert len(kinds) >= len(WRITES)
+
+
+def is_suspended_with_a_row(folder: Path, process: Process) -> bool:
     """Say whether a process is suspended that has a row in `start_job`, and does not hold the file.
 
     One that holds it (its heartbeat may) goes on for a moment.
@@ -72,7 +78,7 @@ def is_suspended_with_a_row(folder: Path, process: subprocess.Popen[bytes]) -> b
     if psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
         return False
     if not can_be_written(folder / "jobs.sqlite"):
-        process.send_signal(signal.SIGCONT)
+        os.kill(process.pid, signal.SIGCONT)
         return False
     assert count_owned(folder, process.pid) >= 1
     return True
@@ -96,7 +102,7 @@ def can_be_written(database: Path) -> bool:
         return True
 
 
-def is_replaced(folder: Path, process: subprocess.Popen[bytes]) -> bool:
+def is_replaced(folder: Path, process: Process) -> bool:
     """Say whether a process was taken for dead, and others own the rows that it had under way."""
     select = "SELECT count(*) FROM runner WHERE pid = ? AND ended_at IS NULL"
     has_ended = query(folder / "jobs.sqlite", select, process.pid) == [(0,)]
