@@ -26,8 +26,8 @@ def test_logins_that_expire_are_made_anew_by_the_callable(
     with is still good; else each poll and each start fails from then on, and the rows with them. (A create
     request that is answered 500 counts as an attempt, as nobody can tell; so there are many here.)
     """
-    deviations = Deviations(token_seconds=1.5, answers=Answers(bad_token=bad_token))
-    north = make_simulator(tmp_path / "north", name="north", deviations=deviations, run_seconds=(0.3, 0.6))
+    deviations = Deviations(token_seconds=2.5, answers=Answers(bad_token=bad_token))
+    north = make_simulator(tmp_path / "north", name="north", deviations=deviations, run_seconds=(0.7, 1.0))
     logins: list[openeo.Connection] = []
 
     def log_in() -> openeo.Connection:
