@@ -270,7 +270,6 @@ def test_results_that_are_gone_are_fetched_again(store: JobStore, runner_id: int
     assert reload(store, job).results_status is ResultsStatus.PENDING
 
 
-@pytest.mark.xfail(strict=True, reason="record_missing writes into rows that have moved since they were read")
 def test_results_of_a_row_that_was_tried_again_meanwhile_are_not_missed(
     store: JobStore, runner_id: int, path: Path
 ) -> None:

@@ -14,10 +14,10 @@ from openeo_jobs.errors import UsageError
 from openeo_jobs.jobs import Job, ResultsStatus
 from openeo_jobs.policy.downloads import results_of
 from openeo_jobs.status import JobStatus
-from openeo_jobs.storage.changes import check_unmoved
+from openeo_jobs.storage.changes import check_unmoved, update_unmoved
 from openeo_jobs.storage.database import Database
 from openeo_jobs.storage.logins import is_within_reach
-from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, job_from, update_each
+from openeo_jobs.storage.rows import SELECT_JOBS, attempt_of, job_from
 from openeo_jobs.storage.runners import is_free_or_of
 from openeo_jobs.storage.schema import asset, attempt, job
 
@@ -73,16 +73,13 @@ class Assets:
             return {row.id: row.results_error for row in connection.execute(select)}
 
     def record_missing(self, jobs: Sequence[Job]) -> None:
-        """Store that results which were on disk are not there any more: they are fetched again."""
+        """Store that results which were on disk are not there any more: they are fetched again.
+
+        Rows that have moved meanwhile stay as they are.
+        """
+        nothing_tried = {"results_tries": 0, "results_not_before": None}
         with self._database.writing() as connection:
-            update_each(
-                connection,
-                job,
-                [each.number for each in jobs],
-                results_status=ResultsStatus.PENDING,
-                results_tries=0,
-                results_not_before=None,
-            )
+            update_unmoved(connection, jobs, results_status=ResultsStatus.PENDING, **nothing_tried)
 
     def record_plan(
         self, each: Job, planned: Sequence[Asset], *, expires_at: datetime | None = None

@@ -75,6 +75,29 @@ def change_each(
     return changed
 
 
+def update_unmoved(connection: sa.Connection, jobs: Iterable[Job], **values: Any) -> None:
+    """Set *values* in those of *jobs* that are still as they were read, in one statement."""
+    read = [
+        {
+            "its_id": job.number,
+            "its_owner": job.owner_id,
+            "its_attempt": job.attempt.id if job.attempt else None,
+            "its_status": job.status,
+        }
+        for job in jobs
+    ]
+    if read:
+        connection.execute(sa.update(job_table).where(_IS_AS_READ).values(values), read)
+
+
+_IS_AS_READ = sa.and_(
+    job_table.c.id == sa.bindparam("its_id"),
+    job_table.c.owner_id.is_not_distinct_from(sa.bindparam("its_owner")),
+    job_table.c.attempt_id.is_not_distinct_from(sa.bindparam("its_attempt")),
+    job_table.c.status == sa.bindparam("its_status"),
+)
+
+
 def _is_unmoved(job: Job) -> sa.ColumnElement[bool]:
     return sa.and_(_is_owned(job), job_table.c.status == job.status)
 
