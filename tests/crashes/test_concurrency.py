@@ -26,6 +26,7 @@ CAP = 12
 SETTINGS = {"poll_sleep": 0.1, "grace": 0.5, "lost_after": 1800, "lease": 3}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("processes", "rows"), [(3, 40), pytest.param(6, 3000, marks=pytest.mark.long)], ids=["short", "long"]
 )

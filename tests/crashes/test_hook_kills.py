@@ -100,6 +100,7 @@ def survive_kills(
     assert killed_inside > kills // 10
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 4])
 def test_hooks_are_called_as_promised_over_10_kills(
     address: str, backend: Simulator, folder: Path, workers: int

@@ -121,6 +121,7 @@ def soak_all(folder: Path, address: str, *, kills: int, rows: int, seed: int) ->
     assert min(total["POST 429"], total["GET 403"] + total["POST 403"]) > 0
 
 
+@pytest.mark.thorough
 def test_campaigns_survive_60_kills_on_a_backend_that_fails(folder: Path, address: str) -> None:
     soak_all(folder, address, kills=60, rows=16, seed=1)
 

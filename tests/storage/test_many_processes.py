@@ -10,6 +10,7 @@ CLAIM_ALL = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+import pytest
 from openeo_jobs.storage.store import open_store
 store = open_store(Path(sys.argv[1]))
 store.jobs.count_by_status()
@@ -29,6 +30,7 @@ print(*mine)
 """
 
 
+@pytest.mark.thorough
 def test_eight_processes_share_2000_rows_and_none_gets_one_twice(path: Path) -> None:
     with campaign_at(path, make_tiles(2000)):
         pass
