@@ -140,7 +140,7 @@ def test_no_batch_job_runs_twice_and_none_runs_unknown(campaign) -> None:
         ("T005", "start_failed", "permanent", "after a batch job was created"),
         ("T006", "start_failed", "permanent", "several"),
         ("T007", "start_failed", "permanent", ""),
-        ("T008", "start_failed", "permanent", "north does not know the row's batch job no-such-batch-job"),
+        ("T008", "start_failed", "permanent", "does not know the row's batch job no-such-batch-job"),
         ("T013", "error", "remote error", "frobnicate"),
         ("T010", "error", "remote error", "frobnicate"),
     ],

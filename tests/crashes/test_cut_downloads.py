@@ -127,6 +127,7 @@ def kill_all(folder: Path, address: str, *, campaigns: int, seed: int) -> None:
         list(threads.map(run_one_kind, ANNOUNCED))
 
 
+@pytest.mark.thorough
 def test_files_are_gone_on_with_over_8_kills_at_any_byte(folder: Path, address: str) -> None:
     kill_all(folder, address, campaigns=1, seed=1)
 

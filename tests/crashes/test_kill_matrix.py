@@ -172,6 +172,7 @@ def test_a_process_dies_at_any_commit_of_the_recovery_from_a_death_at_any_point(
     assert die_once_each(address, order, pairs, backend) == (set(), {})
 
 
+@pytest.mark.thorough
 def test_one_campaign_survives_every_point_one_after_the_other(
     address: str, backend: Simulator, points: list[str], folder: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from storage_tools import campaign_at, make_tiles, run_at_once, run_sql
 
 CLAIM_ALL = """
