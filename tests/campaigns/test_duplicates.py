@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from campaigning import PROCESS, QUICK, connect_to, make_rows, query, start_job
@@ -134,17 +135,22 @@ def _masked(text: str) -> list[str]:
     return [" ".join(re.sub(r"\d+", "#", line).split()) for line in text.strip().splitlines()]
 
 
-def test_a_restored_backup_is_asked_about_and_its_rows_are_adopted(
-    folder: Path, north, make_manager, capsys
-) -> None:
-    make_manager(north).run_jobs(make_rows(2), start_job, "jobs.csv")
+def restore_backup(make_manager, north: Simulator, before: int, after: int) -> pd.DataFrame:
+    """Go on to *after* rows, go back to the database of *before*, and run again; return the rows."""
+    make_manager(north).run_jobs(make_rows(before), start_job, "jobs.csv")
     shutil.copy("jobs.sqlite", "backup.sqlite")
-    rows = make_rows(6)
+    rows = make_rows(after)
     make_manager(north).run_jobs(rows, start_job, "jobs.csv", on_exists="append")
     shutil.copy("backup.sqlite", "jobs.sqlite")
     Path("jobs.csv").unlink()
-
     make_manager(north).run_jobs(rows, start_job, "jobs.csv", on_exists="append")
+    return rows
+
+
+def test_a_restored_backup_is_asked_about_and_its_rows_are_adopted(
+    folder: Path, north, make_manager, capsys
+) -> None:
+    rows = restore_backup(make_manager, north, 2, 6)
     assert len(north.truth().batch_jobs) == 6
     assert main(["status"]) == 0
     screen = " ".join(capsys.readouterr().out.split())
@@ -226,13 +232,7 @@ def test_what_cannot_be_asked_for_is_adopted_unseen(
 def test_of_many_that_are_adopted_those_that_are_gone_are_told(
     folder: Path, north, make_manager, capsys
 ) -> None:
-    make_manager(north).run_jobs(make_rows(1), start_job, "jobs.csv")
-    shutil.copy("jobs.sqlite", "backup.sqlite")
-    rows = make_rows(3)
-    make_manager(north).run_jobs(rows, start_job, "jobs.csv", on_exists="append")
-    shutil.copy("backup.sqlite", "jobs.sqlite")
-    Path("jobs.csv").unlink()
-    make_manager(north).run_jobs(rows, start_job, "jobs.csv", on_exists="append")
+    restore_backup(make_manager, north, 1, 3)
     with open_store(Path("jobs.sqlite")) as store:
         gone = next(one.batch_job_id for one in store.orphans.open() if one.row == 2)
     connect_to(north)().job(gone).delete()

@@ -14,6 +14,7 @@ from openeo_jobs.policy.submission import (
     LookUp,
     Release,
     effective_cap,
+    is_first_listing_enough,
     is_proved_absent,
     is_startable,
     pick_original,
@@ -244,3 +245,17 @@ def test_no_more_is_started_than_a_backend_has_room_for() -> None:
 
     assert [job.number for job in plan_starts(waiting, {"a": 2, "b": 0})] == [1, 4]
     assert plan_starts(waiting, {"a": -1}) == []
+
+
+@pytest.mark.parametrize(
+    ("is_part_missing", "times", "minutes", "is_enough"),
+    [(False, 2, 90, False), (False, 3, 0, True), (True, 9, 30, False), (True, 0, 31, True)],
+)
+def test_a_first_listing_that_is_not_complete(is_part_missing, times, minutes, is_enough) -> None:
+    found = is_first_listing_enough(
+        is_part_missing=is_part_missing,
+        times=times,
+        incomplete_for=timedelta(minutes=minutes),
+        lost_after=timedelta(minutes=30),
+    )
+    assert found is is_enough

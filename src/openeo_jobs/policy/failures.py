@@ -16,7 +16,8 @@ from openeo_jobs.policy.failure_keys import normalise_message
 _AUTH_CODES = frozenset({"AuthenticationRequired", "TokenInvalid", "CredentialsInvalid"})
 AWAY = frozenset({502, 503, 504})
 """HTTP statuses of a backend that cannot be reached, as a proxy or the backend itself says."""
-_OF_THE_BACKEND = frozenset({ErrorClass.LIMIT, ErrorClass.AUTH, ErrorClass.PAYMENT})
+_OF_THE_ACCOUNT = frozenset({ErrorClass.LIMIT, ErrorClass.AUTH, ErrorClass.PAYMENT})
+"""About who asks: not about the row that found out, and not about everybody on that backend."""
 _INTERRUPTED = "the process ended while start_job ran, before anything was created"
 
 
@@ -79,12 +80,12 @@ def pauses_backend(error: BaseException) -> bool:
         return isinstance(error, BackendUnavailableError) and (
             error.http_status is None or error.http_status in AWAY
         )
-    return kind in _OF_THE_BACKEND
+    return kind in _OF_THE_ACCOUNT
 
 
 def is_about_account(kind: ErrorClass) -> bool:
     """Say whether a failure of this kind is about who asks, and not about everybody on a backend."""
-    return kind in (ErrorClass.AUTH, ErrorClass.PAYMENT, ErrorClass.LIMIT)
+    return kind in _OF_THE_ACCOUNT
 
 
 def stops_polling(error: BaseException) -> bool:
@@ -98,12 +99,12 @@ def fails_no_row(failure: Failure) -> bool:
     """Say whether *failure* is the backend's alone, so that the row goes back in line however often."""
     if failure.error_class is ErrorClass.TRANSIENT:
         return failure.http_status in AWAY
-    return failure.error_class in _OF_THE_BACKEND
+    return failure.error_class in _OF_THE_ACCOUNT
 
 
 def may_pass(failure: Failure) -> bool:
     """Say whether *failure* says nothing against the row: its backend was away, or not willing for now."""
-    return failure.error_class is ErrorClass.TRANSIENT or failure.error_class in _OF_THE_BACKEND
+    return failure.error_class is ErrorClass.TRANSIENT or failure.error_class in _OF_THE_ACCOUNT
 
 
 def is_not_found(error: BaseException) -> bool:

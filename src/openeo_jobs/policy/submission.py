@@ -67,6 +67,10 @@ def is_startable(job: Job) -> bool:
     )
 
 
+_MOST_INCOMPLETE = 3
+"""How many times a backend may give no complete listing before it is submitted to without one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """Nothing was created: back in line, for a new attempt with a new tag."""
@@ -138,6 +142,20 @@ def is_listing_due(
     if is_waited_for or looked_at is None or at - since <= lost_after:
         return True
     return at - looked_at >= lost_after
+
+
+def is_first_listing_enough(
+    *, is_part_missing: bool, times: int, incomplete_for: timedelta, lost_after: timedelta
+) -> bool:
+    """Say whether a first listing that is not complete is enough for new batch jobs to be created.
+
+    It would tell of batch jobs that the database has forgotten, as a backup was restored. What is in a part
+    of a federation that is missing is waited for, though not for ever; a backend that has given no complete
+    listing so many *times* gives none.
+    """
+    if is_part_missing:
+        return incomplete_for > lost_after
+    return times >= _MOST_INCOMPLETE
 
 
 def shows_tags(seen: Iterable[Observation], tags: Mapping[str, str]) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,22 +22,15 @@ def select_backends(connection: sa.Connection, *, runner_id: int | None = None) 
     A pause of everybody comes before one of the account. Without a runner they are as the only account finds
     them that is known there.
     """
-    rows = connection.execute(sa.select(backend).order_by(backend.c.id)).all()
-    if runner_id is None:
-        its = {
-            row.backend_id: row for row in connection.execute(sa.select(account).where(_is_the_only_one()))
-        }
-        return [_as_found(backend_from(row), its.get(row.id)) for row in rows]
-    logins = sa.select(login.c.backend_id, login.c.account).where(login.c.runner_id == runner_id)
-    mine = {row.backend_id: row.account for row in connection.execute(logins)}
-    states = {(row.backend_id, row.account): row for row in connection.execute(sa.select(account))}
-    return [
-        _as_found(
-            _without_others(backend_from(row)) if mine.get(row.id) is not None else backend_from(row),
-            states.get((row.id, mine.get(row.id))),
-        )
-        for row in rows
-    ]
+    its_login = sa.and_(login.c.backend_id == backend.c.id, login.c.runner_id == runner_id)
+    is_its = _is_the_only_one() if runner_id is None else account.c.account == login.c.account
+    select = (
+        sa.select(backend, login.c.account.label("logged_in_as"), account)
+        .outerjoin(login, its_login)
+        .outerjoin(account, sa.and_(account.c.backend_id == backend.c.id, is_its))
+        .order_by(backend.c.id)
+    )
+    return [_found_by_account(row) for row in connection.execute(select)]
 
 
 def select_paused(connection: sa.Connection) -> dict[str, list[Backend]]:
@@ -49,7 +43,7 @@ def select_paused(connection: sa.Connection) -> dict[str, list[Backend]]:
     )
     found: dict[str, list[Backend]] = {}
     for row in connection.execute(select):
-        found.setdefault(row.name, []).append(_as_found(Backend(name=row.name), row))
+        found.setdefault(row.name, []).append(_as_found(Backend(name=row.name), row._mapping))
     return found
 
 
@@ -74,16 +68,23 @@ def place_of(known: Backend) -> Place:
     return account, sa.and_(account.c.backend_id == its_id, account.c.account == known.paused_account)
 
 
-def _as_found(known: Backend, its: sa.Row[Any] | None) -> Backend:
-    if its is None:
-        return known
-    values: dict[str, Any] = {"failures_in_a_row": max(known.failures_in_a_row, its.failures_in_a_row)}
-    if its.learned_cap is not None:
-        values |= {"learned_cap": its.learned_cap, "learned_at": its.learned_at}
-    if known.paused_class is None and its.paused_class is not None:
-        values |= {name: its._mapping[name] for name in _PAUSE}
-        values |= {"paused_class": ErrorClass(its.paused_class), "paused_account": its.account}
-    return replace(known, **values)
+def _found_by_account(row: sa.Row[Any]) -> Backend:
+    known, values = backend_from(row), row._mapping
+    if values["logged_in_as"] is not None:
+        known = _without_others(known)
+    return known if values[account.c.account] is None else _as_found(known, values)
+
+
+def _as_found(known: Backend, values: Mapping[Any, Any]) -> Backend:
+    """Return a backend as an account finds it; *values* has the columns of table `account`."""
+    its = {column.name: values[column] for column in account.c}
+    found: dict[str, Any] = {"failures_in_a_row": max(known.failures_in_a_row, its["failures_in_a_row"])}
+    if its["learned_cap"] is not None:
+        found |= {"learned_cap": its["learned_cap"], "learned_at": its["learned_at"]}
+    if known.paused_class is None and its["paused_class"] is not None:
+        found |= {name: its[name] for name in _PAUSE}
+        found |= {"paused_class": ErrorClass(its["paused_class"]), "paused_account": its["account"]}
+    return replace(known, **found)
 
 
 def _without_others(known: Backend) -> Backend:

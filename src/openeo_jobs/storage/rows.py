@@ -84,7 +84,7 @@ def backend_from(row: sa.Row[Any]) -> Backend:
     """Make a backend of a row of its table."""
     values = row._mapping
     return Backend(
-        paused_class=ErrorClass(values["paused_class"]) if values["paused_class"] else None,
+        paused_class=ErrorClass(kind) if (kind := values[backend.c.paused_class]) else None,
         **_same(
             values,
             backend,

@@ -75,7 +75,7 @@ def _look_up(run: Run, doubt: Doubt, look: Look) -> None:
         _record_found(run, doubt, found)
     elif not look.listing.is_complete:
         _judge_incomplete(run, doubt, look)
-    elif titles_are_dropped(_keeps_titles(run, look.backend_name), [one.title for one in seen]):
+    elif titles_are_dropped(run.find_backend(look.backend_name).keeps_titles, [one.title for one in seen]):
         _ask_person(run, doubt, f"{look.backend_name} does not return the titles")
     else:
         _record_absent(run, doubt, look)
@@ -123,7 +123,3 @@ def _record_found(run: Run, doubt: Doubt, found: list[Observation]) -> None:
         run.store.creations.record_copy(
             job, backend_name=post.backend_name, batch_job_id=copy.batch_job_id, at=run.now()
         )
-
-
-def _keeps_titles(run: Run, backend_name: str) -> bool | None:
-    return next((b.keeps_titles for b in run.store.backends.all() if b.name == backend_name), None)

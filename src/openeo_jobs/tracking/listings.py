@@ -8,12 +8,10 @@ from datetime import datetime
 
 from openeo_jobs.jobs import Listing
 from openeo_jobs.policy.failures import pauses_backend
-from openeo_jobs.policy.submission import shows_tags
+from openeo_jobs.policy.submission import is_first_listing_enough, shows_tags
 from openeo_jobs.tracking.pool import Done
 from openeo_jobs.tracking.run import Run, log, say_length
 
-_PATIENCE = 3
-"""How many times a backend may give no complete listing before it is submitted to without one."""
 _NOTHING = Listing(batch_jobs=(), is_complete=False)
 
 
@@ -62,7 +60,7 @@ def _learn_titles(run: Run, look: Look) -> None:
     """Learn from the batch jobs of ours whether listings have titles, and so prove that a tag is absent."""
     name = look.backend_name
     shown = shows_tags(look.listing.batch_jobs, run.store.backends.tags(name))
-    if shown is None or shown is run.store.backends.one(name).keeps_titles:
+    if shown is None or shown is run.find_backend(name).keeps_titles:
         return
     run.store.backends.record_titles(name, keeps_titles=shown)
     if not shown:
@@ -77,29 +75,27 @@ def _note(run: Run, look: Look) -> None:
         run.listed.add(name)
         return
     run.incomplete_since.setdefault(name, look.asked_at)
-    if name not in run.listed and _will_do(run, look):
+    if run.campaign.created_at >= run.presence.runner.started_at:  # this run began it: nothing is forgotten
         run.listed.add(name)
+    elif name not in run.listed:
+        _judge_first(run, look)
 
 
-def _will_do(run: Run, look: Look) -> bool:
-    """Say whether a first listing that is not complete will do, for new batch jobs to be created.
-
-    It tells of batch jobs that this database has forgotten (a restored backup): a campaign that this run has
-    begun has none. What is in a part of a federation that is missing is waited for, though not for ever.
-    """
-    name = look.backend_name
-    if run.campaign.created_at >= run.presence.runner.started_at:
-        return True
-    if look.listing.is_part_missing:
-        message = "%s: a part of it is missing in its listing; nothing new is created there for up to %s"
-        run.log_once(("part", name), message, name, say_length(run.settings.lost_after))
-        will_do = look.asked_at - run.incomplete_since[name] > run.settings.lost_after
-    else:
-        run.listing_failures[name] += 1
-        will_do = run.listing_failures[name] >= _PATIENCE
-    if will_do:
+def _judge_first(run: Run, look: Look) -> None:
+    """Do without a complete first listing where none is to be had."""
+    name, is_part_missing = look.backend_name, look.listing.is_part_missing
+    run.listing_failures[name] += not is_part_missing
+    if is_first_listing_enough(
+        is_part_missing=is_part_missing,
+        times=run.listing_failures[name],
+        incomplete_for=look.asked_at - run.incomplete_since[name],
+        lost_after=run.settings.lost_after,
+    ):
+        run.listed.add(name)
         log.warning(
             "%s gives no complete listing; batch jobs that the database does not know may not be noticed",
             name,
         )
-    return will_do
+    elif is_part_missing:
+        message = "%s: a part of it is missing in its listing; nothing new is created there for up to %s"
+        run.log_once(("part", name), message, name, say_length(run.settings.lost_after))
